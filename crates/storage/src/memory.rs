@@ -1,0 +1,273 @@
+//! A store that keeps everything in plain vectors: for tests, and as the obvious oracle.
+//!
+//! Not for production: look-ups scan all series.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::{FloatHistogram, Labels, Matcher};
+use parking_lot::RwLock;
+
+use crate::append::{AppendError, AppendOutcome, Appender, Batch, GroupId, SeriesRef};
+use crate::query::{Querier, Queryable, Samples, SelectHints, Series, SeriesSet, StorageError};
+
+#[derive(Debug, Clone)]
+enum Value {
+    Float(f64),
+    Histogram(Arc<FloatHistogram>),
+}
+
+type Column = BTreeMap<i64, Value>;
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_labels: BTreeMap<Labels, usize>,
+    series: Vec<(Labels, Column)>,
+    groups: BTreeMap<Labels, GroupId>,
+}
+
+impl Inner {
+    fn index(&mut self, labels: &Labels) -> usize {
+        if let Some(&at) = self.by_labels.get(labels) {
+            return at;
+        }
+        self.series.push((labels.clone(), Column::new()));
+        self.by_labels.insert(labels.clone(), self.series.len() - 1);
+        self.series.len() - 1
+    }
+}
+
+/// Series in memory, shared by clones.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    inner: Arc<RwLock<Inner>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> MemoryStore {
+        MemoryStore::default()
+    }
+
+    /// Sets one float sample, in any order of time.
+    pub fn insert(&self, labels: &Labels, timestamp_ms: i64, value: f64) {
+        let mut inner = self.inner.write();
+        let at = inner.index(labels);
+        inner.series[at].1.insert(timestamp_ms, Value::Float(value));
+    }
+
+    /// Sets one histogram sample, in any order of time.
+    pub fn insert_histogram(&self, labels: &Labels, timestamp_ms: i64, value: FloatHistogram) {
+        let mut inner = self.inner.write();
+        let at = inner.index(labels);
+        inner.series[at]
+            .1
+            .insert(timestamp_ms, Value::Histogram(Arc::new(value)));
+    }
+}
+
+impl Appender for MemoryStore {
+    fn open_group(&self, labels: &Labels) -> Result<GroupId, AppendError> {
+        let mut inner = self.inner.write();
+        let next = GroupId(u32::try_from(inner.groups.len()).unwrap_or(u32::MAX));
+        Ok(*inner.groups.entry(labels.clone()).or_insert(next))
+    }
+
+    fn close_group(&self, _group: GroupId) {}
+
+    fn series(&self, _group: GroupId, labels: &Labels) -> Result<SeriesRef, AppendError> {
+        Ok(SeriesRef(self.inner.write().index(labels) as u64))
+    }
+
+    fn append(&self, batch: Batch<'_>) -> Result<AppendOutcome, AppendError> {
+        let mut inner = self.inner.write();
+        let mut outcome = AppendOutcome::default();
+        let shared = batch
+            .samples
+            .iter()
+            .map(|s| (s.series, batch.timestamp_ms, s.value));
+        let timed = batch
+            .timed
+            .iter()
+            .map(|s| (s.series, s.timestamp_ms, s.value));
+        for (series, timestamp_ms, value) in shared.chain(timed) {
+            let Some((_, column)) = inner.series.get_mut(series.0 as usize) else {
+                outcome.unknown.push(series);
+                continue;
+            };
+            match column.last_key_value() {
+                Some((&last_ms, Value::Float(last))) if last_ms == timestamp_ms => {
+                    if last.to_bits() == value.to_bits() {
+                        outcome.appended += 1;
+                    } else {
+                        outcome.duplicate += 1;
+                    }
+                    continue;
+                }
+                Some((&last_ms, _)) if last_ms >= timestamp_ms => {
+                    outcome.out_of_order += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            column.insert(timestamp_ms, Value::Float(value));
+            outcome.appended += 1;
+        }
+        Ok(outcome)
+    }
+}
+
+impl Queryable for MemoryStore {
+    fn querier(&self, min_ms: i64, max_ms: i64) -> Result<Box<dyn Querier>, StorageError> {
+        Ok(Box::new(MemoryQuerier {
+            store: self.clone(),
+            min_ms,
+            max_ms,
+        }))
+    }
+}
+
+struct MemoryQuerier {
+    store: MemoryStore,
+    min_ms: i64,
+    max_ms: i64,
+}
+
+impl MemoryQuerier {
+    fn matching(&self, matchers: &[Matcher]) -> Vec<(Labels, Column)> {
+        let inner = self.store.inner.read();
+        let found = inner.by_labels.iter().filter(|(labels, _)| {
+            matchers
+                .iter()
+                .all(|matcher| matcher.matches(labels.get(matcher.name())))
+        });
+        found
+            .map(|(labels, &at)| {
+                let column = inner.series[at].1.range(self.min_ms..=self.max_ms);
+                (
+                    labels.clone(),
+                    column.map(|(t, v)| (*t, v.clone())).collect::<Column>(),
+                )
+            })
+            .filter(|(_, column)| !column.is_empty())
+            .collect()
+    }
+}
+
+fn capped(set: BTreeSet<String>, limit: usize) -> Vec<String> {
+    set.into_iter()
+        .take(if limit == 0 { usize::MAX } else { limit })
+        .collect()
+}
+
+impl Querier for MemoryQuerier {
+    fn select(
+        &self,
+        _sorted: bool,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<SeriesSet, StorageError> {
+        let limit = if hints.limit == 0 {
+            usize::MAX
+        } else {
+            hints.limit
+        };
+        let found = self.matching(matchers).into_iter().take(limit);
+        let series = found
+            .map(|(labels, column)| Box::new(MemorySeries { labels, column }) as Box<dyn Series>);
+        Ok(SeriesSet {
+            series: series.collect(),
+            warnings: Vec::new(),
+        })
+    }
+
+    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, StorageError> {
+        let found = self.matching(matchers);
+        let names = found
+            .iter()
+            .flat_map(|(labels, _)| labels.iter().map(|(n, _)| n.to_owned()));
+        Ok(capped(names.collect(), limit))
+    }
+
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError> {
+        let found = self.matching(matchers);
+        let values = found.iter().map(|(labels, _)| labels.get(name).to_owned());
+        Ok(capped(values.filter(|v| !v.is_empty()).collect(), limit))
+    }
+}
+
+struct MemorySeries {
+    labels: Labels,
+    column: Column,
+}
+
+impl Series for MemorySeries {
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn read(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), StorageError> {
+        if min_ms > max_ms {
+            return Ok(());
+        }
+        for (&timestamp_ms, value) in self.column.range(min_ms..=max_ms) {
+            match value {
+                Value::Float(value) => out.push(timestamp_ms, *value),
+                Value::Histogram(h) => out.histograms.push((timestamp_ms, Arc::clone(h))),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::append::Sample;
+
+    #[test]
+    fn appends_selects_and_lists() {
+        let store = MemoryStore::new();
+        let group = store
+            .open_group(&Labels::from_pairs([("job", "j")]))
+            .unwrap();
+        let up = Labels::from_pairs([("__name__", "up"), ("job", "j")]);
+        let series = store.series(group, &up).unwrap();
+        let batch = |timestamp_ms, value| {
+            let samples = [Sample { series, value }];
+            store
+                .append(Batch {
+                    group,
+                    timestamp_ms,
+                    samples: &samples,
+                    timed: &[],
+                })
+                .unwrap()
+        };
+        assert_eq!(batch(10, 1.0).appended, 1);
+        assert_eq!(batch(10, 1.0).appended, 1);
+        assert_eq!(batch(10, 2.0).duplicate, 1);
+        assert_eq!(batch(9, 2.0).out_of_order, 1);
+        assert_eq!(batch(20, f64::NAN).appended, 1);
+
+        let querier = store.querier(0, 15).unwrap();
+        let found = querier
+            .select(
+                true,
+                &SelectHints::default(),
+                &[Matcher::equal("__name__", "up")],
+            )
+            .unwrap();
+        let mut samples = Samples::default();
+        found.series[0].read(0, 15, &mut samples).unwrap();
+        assert_eq!((samples.timestamps, samples.values), (vec![10], vec![1.0]));
+        assert_eq!(querier.label_names(&[], 0).unwrap(), ["__name__", "job"]);
+        assert_eq!(querier.label_values("job", &[], 0).unwrap(), ["j"]);
+    }
+}

@@ -1,0 +1,149 @@
+//! Reading: series by matchers, samples as columns.
+
+use std::fmt;
+use std::sync::Arc;
+
+use model::{FloatHistogram, Labels, Matcher};
+
+/// Why reading failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StorageError {
+    /// Storage is starting up or shut down.
+    #[error("TSDB not ready")]
+    NotReady,
+    /// Something on disk is not what was written. Other series may still be readable.
+    #[error("corrupt data: {0}")]
+    Corrupt(String),
+    /// The operating system said no.
+    #[error("{0}")]
+    Io(String),
+    /// A limit was hit.
+    #[error("{0}")]
+    Limit(String),
+}
+
+/// What a reader knows beforehand; storage may use it to read less, never to answer differently.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SelectHints {
+    /// First millisecond wanted.
+    pub start_ms: i64,
+    /// Last millisecond wanted.
+    pub end_ms: i64,
+    /// Step of the query, 0 for an instant.
+    pub step_ms: i64,
+    /// Range of the selector, 0 for an instant selector.
+    pub range_ms: i64,
+    /// The function around the selector, empty if none.
+    pub function: &'static str,
+    /// At most so many series, 0 for all.
+    pub limit: usize,
+}
+
+/// Samples of one series, oldest first, as columns. Timestamps are unique.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Samples {
+    /// Milliseconds since 1970, as long as `values`.
+    pub timestamps: Vec<i64>,
+    /// Float values, staleness markers included.
+    pub values: Vec<f64>,
+    /// Native histograms with their timestamps. At one timestamp there is either a float or a
+    /// histogram.
+    pub histograms: Vec<(i64, Arc<FloatHistogram>)>,
+}
+
+impl Samples {
+    /// Removes everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.timestamps.clear();
+        self.values.clear();
+        self.histograms.clear();
+    }
+
+    /// Adds a float sample at the end.
+    pub fn push(&mut self, timestamp_ms: i64, value: f64) {
+        self.timestamps.push(timestamp_ms);
+        self.values.push(value);
+    }
+
+    /// How many samples there are, floats and histograms.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.timestamps.len() + self.histograms.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One series as a querier sees it. Holds what it needs to read; outlives the head's changes.
+pub trait Series: Send + Sync {
+    /// Its labels, the metric's name among them.
+    fn labels(&self) -> &Labels;
+
+    /// Adds the samples from `min_ms` to `max_ms`, both included, to `out`.
+    ///
+    /// # Errors
+    /// If a block is corrupt or cannot be read.
+    fn read(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), StorageError>;
+}
+
+/// What a selection found.
+#[derive(Default)]
+pub struct SeriesSet {
+    /// The series; sorted by labels if that was asked for.
+    pub series: Vec<Box<dyn Series>>,
+    /// What the reader should tell the user, unprefixed.
+    pub warnings: Vec<String>,
+}
+
+impl fmt::Debug for SeriesSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.series.iter().map(|s| s.labels()))
+            .finish()
+    }
+}
+
+/// Gives queriers.
+pub trait Queryable: Send + Sync + fmt::Debug {
+    /// A querier over `min_ms` to `max_ms`, both included. It sees every batch whose append had
+    /// returned before, and of each batch all or nothing.
+    ///
+    /// # Errors
+    /// [`StorageError::NotReady`] while storage cannot answer.
+    fn querier(&self, min_ms: i64, max_ms: i64) -> Result<Box<dyn Querier>, StorageError>;
+}
+
+/// Reads one stretch of time. Matchers are combined with and; no matchers means everything.
+pub trait Querier: Send + Sync {
+    /// Series that match and may have samples in the querier's time.
+    ///
+    /// # Errors
+    /// If an index cannot be read.
+    fn select(
+        &self,
+        sorted: bool,
+        hints: &SelectHints,
+        matchers: &[Matcher],
+    ) -> Result<SeriesSet, StorageError>;
+
+    /// Names of labels of matching series, sorted; at most `limit`, 0 for all.
+    ///
+    /// # Errors
+    /// As [`Querier::select`].
+    fn label_names(&self, matchers: &[Matcher], limit: usize) -> Result<Vec<String>, StorageError>;
+
+    /// Values of a label of matching series, sorted; at most `limit`, 0 for all.
+    ///
+    /// # Errors
+    /// As [`Querier::select`].
+    fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError>;
+}
