@@ -6,5 +6,6 @@
 
 pub mod regex;
 pub mod strconv;
+pub mod strings;
 
-pub use crate::regex::{Regex, RegexError};
+pub use crate::regex::{Captures, Regex, RegexError};
