@@ -1,0 +1,30 @@
+//! Why a query failed, by what the caller can do. Texts are those that users of Prometheus know.
+
+use storage::StorageError;
+
+/// Why a query gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// The text is no valid query: `1:5: parse error: …`.
+    #[error("{0}")]
+    Parse(String),
+    /// The text is valid but cannot be asked in this way: a range query of a range vector, a
+    /// duration that is not positive, a step of zero.
+    #[error("{0}")]
+    BadData(String),
+    /// It took longer than allowed; holds what was going on.
+    #[error("query timed out in {0}")]
+    Timeout(&'static str),
+    /// Somebody cancelled it; holds what was going on.
+    #[error("query was canceled in {0}")]
+    Canceled(&'static str),
+    /// More samples than allowed were in memory at one time.
+    #[error("query processing would load too many samples into memory in query execution")]
+    TooManySamples,
+    /// Storage could not be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The query cannot be evaluated over this data: many-to-many matching, duplicate label sets.
+    #[error("{0}")]
+    Execution(String),
+}
