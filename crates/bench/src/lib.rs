@@ -1,0 +1,11 @@
+//! Loads for whole servers: a simulated Telegraf fleet and the runs that measure a server under it.
+//!
+//! The fleet lives in the measuring process and answers scrapes over loopback, so that Promontory,
+//! Prometheus and others scrape the same pages in the same run, each as a process of its own whose
+//! CPU time, memory and disk writes the kernel counts.
+
+pub mod fleet;
+pub mod ingest;
+pub mod process;
+pub mod server;
+mod telegraf;
