@@ -1,0 +1,1 @@
+//! Column encodings: timestamps and values to bytes and back, lossless.

@@ -1,0 +1,101 @@
+//! How a database is set up.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What may stay on disk. Zero means without limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retention {
+    /// Blocks that end so many milliseconds before the newest block's end are removed.
+    pub time_ms: i64,
+    /// Oldest blocks are removed while blocks and log hold more bytes than this.
+    pub size_bytes: u64,
+    /// As `size_bytes`, in percent of the file system (0 to 100).
+    pub percentage: f64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Retention {
+            time_ms: 15 * 24 * 3_600_000,
+            size_bytes: 0,
+            percentage: 0.0,
+        }
+    }
+}
+
+/// Settings that hold as long as the database is open; defaults are Prometheus's.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The data folder (`--storage.tsdb.path`); made if it is not there.
+    pub path: PathBuf,
+    /// What may stay on disk; [`crate::Db::set_retention`] changes it later.
+    pub retention: Retention,
+    /// Span of the smallest blocks (`--storage.tsdb.min-block-duration`).
+    pub block_duration_min_ms: i64,
+    /// Span of the largest blocks (`--storage.tsdb.max-block-duration`); 0 for a tenth of the
+    /// retention time, at most 31 days.
+    pub block_duration_max_ms: i64,
+    /// How often the log is synced to the medium; zero for every append.
+    pub wal_sync_interval: Duration,
+    /// Bytes of a segment of the log (`--storage.tsdb.wal-segment-size`).
+    pub wal_segment_bytes: u64,
+    /// Do not take the lock file (`--storage.tsdb.no-lockfile`).
+    pub no_lockfile: bool,
+    /// Whether the database runs [`crate::Db::maintain`] and the log's sync in threads of its
+    /// own. Tests turn it off and call them.
+    pub background: bool,
+}
+
+impl Options {
+    /// The defaults in `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Options {
+        Options {
+            path: path.into(),
+            retention: Retention::default(),
+            block_duration_min_ms: 2 * 3_600_000,
+            block_duration_max_ms: 0,
+            wal_sync_interval: Duration::from_secs(1),
+            wal_segment_bytes: 128 << 20,
+            no_lockfile: false,
+            background: true,
+        }
+    }
+}
+
+/// Bytes as Go's `units.Base2Bytes` prints them: `1GiB512MiB`.
+fn base2_text(bytes: u64) -> String {
+    let mut text = String::new();
+    let mut rest = bytes;
+    for (shift, unit) in [
+        (60, "EiB"),
+        (50, "PiB"),
+        (40, "TiB"),
+        (30, "GiB"),
+        (20, "MiB"),
+        (10, "KiB"),
+        (0, "B"),
+    ] {
+        let count = rest >> shift;
+        if count > 0 {
+            text.push_str(&format!("{count}{unit}"));
+            rest -= count << shift;
+        }
+    }
+    text
+}
+
+/// What the runtime information shows as `storageRetention`: `15d`, `15d or 1GiB`.
+pub(crate) fn retention_text(retention: &Retention) -> String {
+    let mut parts = Vec::new();
+    if retention.time_ms > 0 {
+        parts.push(model::format_duration_ms(retention.time_ms));
+    }
+    if retention.size_bytes > 0 {
+        parts.push(base2_text(retention.size_bytes));
+    }
+    if retention.percentage > 0.0 {
+        parts.push(format!("{}%", retention.percentage));
+    }
+    parts.join(" or ")
+}
