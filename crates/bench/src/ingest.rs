@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::fleet::FleetOptions;
-use crate::process::{Server, Usage, get};
+use crate::process::{Server, Usage, free_address, get};
 use crate::server::FleetServer;
 
 /// What to run.
@@ -100,10 +100,7 @@ fn configuration(interval_s: u64) -> String {
 }
 
 async fn start(name: &str, binary: &Path, scratch: &Path, config: &Path) -> anyhow::Result<Server> {
-    // Bound and let go: the port is free for the server that is started next.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?.to_string();
-    drop(listener);
+    let address = free_address()?;
     let arguments = [
         format!("--config.file={}", config.display()),
         format!("--storage.tsdb.path={}", scratch.join(name).display()),

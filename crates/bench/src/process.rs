@@ -113,6 +113,15 @@ impl Server {
     }
 }
 
+/// A loopback address that is free now, for the server that is started next.
+///
+/// # Errors
+/// If no port can be had.
+pub fn free_address() -> anyhow::Result<String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    Ok(listener.local_addr()?.to_string())
+}
+
 fn usage_of(pid: u32) -> anyhow::Result<Usage> {
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let stat = std::fs::read_to_string(proc.join("stat"))?;

@@ -1,0 +1,129 @@
+//! The loads as commands; `cargo xtask` calls them with the binaries that it built.
+
+#![allow(clippy::print_stdout, reason = "a tool talks to its user")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use bench::compare::{self, CompareOptions};
+use bench::e2e;
+use bench::fleet::FleetOptions;
+use bench::ingest::{self, IngestOptions};
+
+/// Where Debian's package puts a node_exporter.
+const NODE_EXPORTER: &str = "/usr/bin/prometheus-node-exporter";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
+    let (command, rest) = arguments.split_first().context("ingest, compare or e2e?")?;
+    let mut options = Options::parse(rest)?;
+    let mut out = std::io::stdout();
+    let passed = match command.as_str() {
+        "ingest" => {
+            let run = options.ingest()?;
+            options.none_left()?;
+            ingest::run(&run, &mut out).await?;
+            true
+        }
+        "compare" => {
+            let run = CompareOptions {
+                promontory: options.path("promontory")?,
+                prometheus: options.path("prometheus")?,
+                node_exporter: node_exporter(),
+            };
+            options.none_left()?;
+            compare::run(&run, &mut out).await?.different.is_empty()
+        }
+        "e2e" => {
+            let (promontory, ui) = (options.path("promontory")?, options.path("ui")?);
+            options.none_left()?;
+            e2e::run(&promontory, &ui, node_exporter().as_deref(), &mut out).await?
+        }
+        _ => bail!("unknown command {command:?}"),
+    };
+    Ok(passed)
+}
+
+fn node_exporter() -> Option<PathBuf> {
+    let path =
+        std::env::var_os("NODE_EXPORTER").map_or_else(|| NODE_EXPORTER.into(), PathBuf::from);
+    Path::new(&path).is_file().then_some(path)
+}
+
+/// `--name value` pairs.
+struct Options(BTreeMap<String, String>);
+
+impl Options {
+    fn parse(arguments: &[String]) -> anyhow::Result<Options> {
+        let mut options = BTreeMap::new();
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let name = argument
+                .strip_prefix("--")
+                .with_context(|| format!("what is {argument}?"))?;
+            let value = rest
+                .next()
+                .with_context(|| format!("--{name} needs a value"))?;
+            options.insert(name.to_owned(), value.clone());
+        }
+        Ok(Options(options))
+    }
+
+    fn path(&mut self, name: &str) -> anyhow::Result<PathBuf> {
+        self.0
+            .remove(name)
+            .map(PathBuf::from)
+            .with_context(|| format!("--{name} is missing"))
+    }
+
+    fn number<T: std::str::FromStr>(&mut self, name: &str, default: T) -> anyhow::Result<T> {
+        match self.0.remove(name) {
+            None => Ok(default),
+            Some(text) => text
+                .parse()
+                .ok()
+                .with_context(|| format!("--{name} is no number: {text}")),
+        }
+    }
+
+    fn none_left(&self) -> anyhow::Result<()> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => bail!("unknown option --{name}"),
+        }
+    }
+
+    fn ingest(&mut self) -> anyhow::Result<IngestOptions> {
+        let fleet = FleetOptions::default();
+        let mut servers = vec![("promontory".to_owned(), self.path("promontory")?)];
+        if let Ok(prometheus) = self.path("prometheus") {
+            servers.push(("prometheus".to_owned(), prometheus));
+        }
+        Ok(IngestOptions {
+            fleet: FleetOptions {
+                hosts: self.number("hosts", fleet.hosts)?,
+                containers: self.number("containers", fleet.containers)?,
+                churn: self.number("churn", fleet.churn)?,
+                seed: self.number("seed", fleet.seed)?,
+            },
+            interval_s: self.number("interval", 15)?,
+            seconds: self.number("seconds", 120)?,
+            jitter_ms: self.number("jitter-ms", 0)?,
+            servers,
+        })
+    }
+}
