@@ -91,14 +91,21 @@ function answerFor(expr, state) {
     };
   }
   if (query === "slow_failure") return { error: "query timed out in expression evaluation" };
-  const metric = state.metrics.find((name) => query === name || query.startsWith(`${name}{`));
-  if (!metric) return { series: [] };
-  return {
-    series: ["a:9100", "b:9100", "c:9100"].map((instance, index) => ({
-      labels: { __name__: metric, instance, job: "node" },
-      at: (time) => (metric === "up" ? "1" : text(1 + index + Math.sin(time / 240 + index))),
-    })),
-  };
+  if (query === "sum by (job) (up)") {
+    return { series: state.metrics.includes("up") ? [{ labels: { job: "node" }, at: () => "3" }] : [] };
+  }
+  const named = /^\{__name__=~"([^"]*)"\}$/.exec(query)?.[1]?.split("|");
+  const bare = query.replace(/ >= 0$/, "");
+  const metrics = state.metrics.filter((name) => (named ? named.includes(name) : bare === name));
+  return { series: metrics.flatMap(seriesOf) };
+}
+
+/** @param {string} metric @returns {MockSeries[]} */
+function seriesOf(metric) {
+  return ["a:9100", "b:9100", "c:9100"].map((instance, index) => ({
+    labels: { __name__: metric, instance, job: "node" },
+    at: (time) => (metric === "up" ? "1" : text(1 + index + Math.sin(time / 240 + index))),
+  }));
 }
 
 /** @param {URLSearchParams} params @param {MockState} state @returns {Reply} */

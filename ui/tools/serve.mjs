@@ -28,13 +28,21 @@ export const CONTENT_SECURITY_POLICY =
  * @typedef {object} Options
  * @property {number} [port] 0 for any
  * @property {string} [prefix] "" or "/prefix": what the server believes its pages lie under
+ * @property {string} [outside] a path in front of the prefix that a proxy strips, unknown to the server
  * @property {string} [title]
  * @property {string} [backend] where the API is; the mock when left out
  * @property {MockState} [state] what the mock is like
  */
 
 /** @param {Options} options @returns {Promise<{ url: string, state: MockState, close: () => Promise<void> }>} */
-export async function serve({ port = 0, prefix = "", title = "Promontory", backend, state = new MockState() }) {
+export async function serve({
+  port = 0,
+  prefix = "",
+  outside = "",
+  title = "Promontory",
+  backend,
+  state = new MockState(),
+}) {
   const server = createServer((request, response) => {
     handle(request, response).catch((error) => {
       response.writeHead(500).end(String(error));
@@ -44,8 +52,9 @@ export async function serve({ port = 0, prefix = "", title = "Promontory", backe
   /** @param {import("node:http").IncomingMessage} request @param {import("node:http").ServerResponse} response */
   async function handle(request, response) {
     const url = new URL(request.url ?? "/", "http://host");
-    if (!url.pathname.startsWith(prefix)) return void response.writeHead(404).end("not found");
-    const path = url.pathname.slice(prefix.length);
+    const mount = outside + prefix;
+    if (!url.pathname.startsWith(mount)) return void response.writeHead(404).end("not found");
+    const path = url.pathname.slice(mount.length);
     if (path.startsWith("/api/") || path.startsWith("/-/")) {
       if (backend) return void proxy(request, response, backend + path + url.search);
       const params = new URLSearchParams(url.search + (request.method === "POST" ? `&${await body(request)}` : ""));
@@ -53,7 +62,7 @@ export async function serve({ port = 0, prefix = "", title = "Promontory", backe
       return void response.writeHead(answer?.status ?? 404, answer?.headers).end(answer?.body ?? "not found");
     }
     if (path === "" || path === "/" || path === "/graph") {
-      return void response.writeHead(302, { location: `${prefix}/query${url.search}` }).end();
+      return void response.writeHead(302, { location: `${mount}/query${url.search}` }).end();
     }
     const file = PAGES.includes(path) ? "/index.html" : normalize(path);
     const content = await readFile(join(DIST, file)).catch(() => null);
@@ -73,7 +82,7 @@ export async function serve({ port = 0, prefix = "", title = "Promontory", backe
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
   return {
-    url: `http://127.0.0.1:${address.port}${prefix}`,
+    url: `http://127.0.0.1:${address.port}${outside}${prefix}`,
     state,
     close: () => new Promise((resolve) => {
       server.closeAllConnections();

@@ -36,7 +36,6 @@ export interface ChartEvents {
   onSay(text: string): void;
 }
 
-const HEIGHT = 300;
 /** A shorter drag is a click with an unsteady hand. */
 const ZOOM_PIXELS_MIN = 6;
 /** Up to this far from a line the pointer means it. */
@@ -109,7 +108,7 @@ export class Chart {
     };
     return {
       width: Math.max(this.#root.clientWidth, 200),
-      height: HEIGHT,
+      height: Math.max(this.#root.clientHeight, 120),
       padding: [8, 12, 0, 0],
       legend: { show: false },
       tzDate: (seconds) =>
@@ -185,8 +184,9 @@ export class Chart {
   }
 
   #fit(): void {
-    const width = this.#root.clientWidth;
-    if (width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: HEIGHT });
+    const { clientHeight: height, clientWidth: width } = this.#root;
+    const changed = width !== this.#plot.width || height !== this.#plot.height;
+    if (width > 0 && height > 0 && changed) this.#plot.setSize({ width, height });
   }
 
   #onSelect(plot: uPlot): void {

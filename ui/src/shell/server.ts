@@ -53,7 +53,7 @@ async function readHealth(): Promise<void> {
     const { data } = await ask<RuntimeInfo>("status/runtimeinfo", {}, AbortSignal.timeout(10_000));
     reloadFailed.value = data.reloadConfigSuccess === false;
     const skew = Date.parse(data.serverTime ?? "") - Date.now();
-    clockSkew.value = Math.abs(skew) > SKEW_MS_MAX ? skew : 0;
+    clockSkew.value = Math.abs(skew) > SKEW_MS_MAX ? Math.round(skew / 1_000) * 1_000 : 0;
   } catch {
     // Whoever shows data says what went wrong.
   }
