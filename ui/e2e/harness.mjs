@@ -56,7 +56,11 @@ async function runOne(browser, test) {
   const complaints = [];
   /** @type {RegExp[]} */
   const allowed = [];
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", timezoneId: "Europe/Berlin" });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    reducedMotion: "reduce",
+    timezoneId: "Europe/Berlin",
+  });
   try {
     const url = await test.url();
     const origin = new URL(url).origin;
@@ -67,7 +71,8 @@ async function runOne(browser, test) {
     });
     page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));
     page.on("request", (request) => {
-      if (/^https?:/.test(request.url()) && new URL(request.url()).origin !== origin) complaints.push(`foreign request: ${request.url()}`);
+      if (/^https?:/.test(request.url()) && new URL(request.url()).origin !== origin)
+        complaints.push(`foreign request: ${request.url()}`);
     });
     await test.run({ page, url, allowConsole: (pattern) => allowed.push(pattern) });
   } catch (error) {
@@ -95,7 +100,8 @@ export async function axe(page) {
     // @ts-expect-error axe is a global of the page
     const { violations } = await window.axe.run(document, { runOnly: { type: "tag", values: tags } });
     return violations.map(
-      (/** @type {any} */ one) => `${one.impact} ${one.id}: ${one.help}\n  ${one.nodes.map((/** @type {any} */ node) => `${node.html.slice(0, 160)} ${node.any?.[0]?.message ?? ""}`).join("\n  ")}`,
+      (/** @type {any} */ one) =>
+        `${one.impact} ${one.id}: ${one.help}\n  ${one.nodes.map((/** @type {any} */ node) => `${node.html.slice(0, 160)} ${node.any?.[0]?.message ?? ""}`).join("\n  ")}`,
     );
   });
 }
@@ -129,7 +135,9 @@ export async function drawnPixels(page) {
     .locator(".chart .u-wrap > canvas")
     .first()
     .evaluate((/** @type {HTMLCanvasElement} */ canvas) => {
-      const { data } = canvas.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] };
+      const { data } = canvas.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height) ?? {
+        data: [],
+      };
       let drawn = 0;
       // Grey is grid, axis or text; lines and areas have a hue.
       for (let i = 0; i < data.length; i += 4) {

@@ -30,7 +30,11 @@ const cases = [
       await page.locator('[data-suggestion="node_cpu_seconds_total"]').waitFor();
       await eventually(async () => (await page.locator(".legend li").count()) === 7, "one series a mode");
       await page.getByRole("button", { name: "Load", exact: true }).click();
-      equal(new URL(page.url()).searchParams.get("g0.expr"), "node_load1", "a chosen suggestion is in the URL");
+      equal(
+        new URL(page.url()).searchParams.get("g0.expr"),
+        "node_load1",
+        "a chosen suggestion is in the URL",
+      );
     },
   },
   {
@@ -55,7 +59,11 @@ const cases = [
       await page.getByText("segment 3 of 8").waitFor();
       state.replay = { min: 0, max: 8, current: 6 };
       await page.getByText("segment 6 of 8").waitFor();
-      equal(await page.locator("progress").evaluate((bar) => /** @type {HTMLProgressElement} */ (bar).position), 0.75, "progress");
+      equal(
+        await page.locator("progress").evaluate((bar) => /** @type {HTMLProgressElement} */ (bar).position),
+        0.75,
+        "progress",
+      );
       state.readiness = "ready";
       await chartDrawn(page);
       equal(await page.locator(".notices .notice").count(), 0, "notices left");
@@ -77,13 +85,19 @@ const cases = [
   {
     name: "warnings, infos and points that cannot be drawn are shown",
     async run({ page, url }) {
-      await page.goto(`${url}/query?g0.expr=warned&g1.expr=rate(up%5B5m%5D)&g2.expr=odd&g2.tab=graph&g2.display_mode=heatmap&g3.expr=odd`);
+      await page.goto(
+        `${url}/query?g0.expr=warned&g1.expr=rate(up%5B5m%5D)&g2.expr=odd&g2.tab=graph&g2.display_mode=heatmap&g3.expr=odd`,
+      );
       await page.getByText("results truncated due to limit").waitFor();
       await page.getByText("metric might not be a counter").waitFor();
       await page.getByText(/points are NaN or infinite/).waitFor();
       await page.getByText(/asks for a heatmap/).waitFor();
       const values = page.locator(".panel").nth(3).locator(".result tbody .value");
-      equal(await values.allInnerTexts(), ["NaN", "+Inf", "-Inf", "1"], "special values as the server writes them");
+      equal(
+        await values.allInnerTexts(),
+        ["NaN", "+Inf", "-Inf", "1"],
+        "special values as the server writes them",
+      );
     },
   },
   {
@@ -152,7 +166,8 @@ const cases = [
       await page.clock.install();
       await page.goto(`${url}/targets?refresh=5s`);
       await page.locator(".target").first().waitFor();
-      const asked = () => state.requests.filter((request) => request.startsWith("GET /api/v1/targets")).length;
+      const asked = () =>
+        state.requests.filter((request) => request.startsWith("GET /api/v1/targets")).length;
       equal(asked(), 1, "on opening");
       await page.clock.runFor(5_100);
       await eventually(() => asked() === 2, "after five seconds");
@@ -169,7 +184,10 @@ const cases = [
   },
   {
     name: "the page works under a route prefix",
-    options: { prefix: "/some/prefix", title: "Prod <&> metrics".replace(/[<&>]/g, (c) => `&#${c.charCodeAt(0)};`) },
+    options: {
+      prefix: "/some/prefix",
+      title: "Prod <&> metrics".replace(/[<&>]/g, (c) => `&#${c.charCodeAt(0)};`),
+    },
     async run({ page, url }) {
       await page.goto(`${url}/graph?g0.expr=up&g0.tab=0`);
       await chartDrawn(page);
@@ -208,7 +226,9 @@ const cases = [
   {
     name: "a link that asks for nonsense opens with defaults",
     async run({ page, url }) {
-      await page.goto(`${url}/query?g0.expr=up&g0.tab=7&g0.range_input=ever&g0.end_input=Invalid+date&g0.res_type=best&refresh=1ms`);
+      await page.goto(
+        `${url}/query?g0.expr=up&g0.tab=7&g0.range_input=ever&g0.end_input=Invalid+date&g0.res_type=best&refresh=1ms`,
+      );
       await page.locator(".result tbody tr").first().waitFor();
       equal(await page.getByLabel("Refresh automatically").inputValue(), "0", "refresh");
     },

@@ -21,7 +21,16 @@ async function typeQuery(page, expr) {
   await page.keyboard.insertText(expr);
 }
 
-const PAGES = ["/query?g0.expr=up&g0.tab=graph", "/query?g0.expr=up&g0.tab=1", "/query", "/targets", "/status", "/tsdb-status", "/flags", "/config"];
+const PAGES = [
+  "/query?g0.expr=up&g0.tab=graph",
+  "/query?g0.expr=up&g0.tab=1",
+  "/query",
+  "/targets",
+  "/status",
+  "/tsdb-status",
+  "/flags",
+  "/config",
+];
 
 /** @type {Case[]} */
 export const serverTests = [
@@ -33,7 +42,10 @@ export const serverTests = [
       await chartDrawn(page, 15_000);
       const took = Date.now() - started;
       assert(took < 15_000, `the first chart took ${took} ms`);
-      assert((await page.locator(".suggestion").innerText()).includes("Suggestion:"), "the suggestion is not labelled");
+      assert(
+        (await page.locator(".suggestion").innerText()).includes("Suggestion:"),
+        "the suggestion is not labelled",
+      );
       assert((await page.locator(".legend li").count()) > 0, "the legend is empty");
       equal(new URL(page.url()).search, "", "a suggestion is not written to the URL");
     },
@@ -45,7 +57,11 @@ export const serverTests = [
       await chartDrawn(page);
       assert(new URL(page.url()).pathname.endsWith("/query"), `landed on ${page.url()}`);
       equal(await page.getByLabel("Range", { exact: true }).inputValue(), "30m", "range");
-      equal(await page.getByRole("button", { name: "Stacked" }).getAttribute("aria-pressed"), "true", "stacked");
+      equal(
+        await page.getByRole("button", { name: "Stacked" }).getAttribute("aria-pressed"),
+        "true",
+        "stacked",
+      );
       equal(await page.getByLabel("Step", { exact: true }).inputValue(), "30s", "step");
       await page.goto(`${url}/`);
       assert(new URL(page.url()).pathname.endsWith("/query"), `/ landed on ${page.url()}`);
@@ -57,14 +73,19 @@ export const serverTests = [
       await page.goto(`${url}/graph?g0.expr=up+%3E%3D+0&g0.tab=1`);
       await page.locator(".result tbody tr").first().waitFor();
       assert(/^[01]$/.test(await page.locator(".result tbody .value").first().innerText()), "up is 0 or 1");
-      assert((await page.locator(".result tbody td").first().innerText()).startsWith("up{"), "the series is named");
+      assert(
+        (await page.locator(".result tbody td").first().innerText()).startsWith("up{"),
+        "the series is named",
+      );
       assert(/^\d+ series · \d+ ms · at /.test(await page.locator(".stats").innerText()), "the stats line");
     },
   ],
   [
     "scalars, strings and empty results have their own looks",
     async ({ page, url }) => {
-      await page.goto(`${url}/query?g0.expr=1+%2B+1&g1.expr=%22hello%22&g2.expr=up%7Bjob%3D%22no+such+job%22%7D`);
+      await page.goto(
+        `${url}/query?g0.expr=1+%2B+1&g1.expr=%22hello%22&g2.expr=up%7Bjob%3D%22no+such+job%22%7D`,
+      );
       const panels = page.locator(".panel");
       await panels.nth(2).getByText("empty result").waitFor();
       equal(await panels.nth(0).locator(".value").innerText(), "2", "scalar");
@@ -94,7 +115,9 @@ export const serverTests = [
       await editorReady(page);
       await page.locator(".cm-content").first().click();
       await page.keyboard.type("scrape_dur", { delay: 30 });
-      const option = page.locator(".cm-tooltip-autocomplete li", { hasText: "scrape_duration_seconds" }).first();
+      const option = page
+        .locator(".cm-tooltip-autocomplete li", { hasText: "scrape_duration_seconds" })
+        .first();
       await option.waitFor();
       await option.click();
       await page.keyboard.press("Escape");
@@ -102,7 +125,10 @@ export const serverTests = [
       await page.keyboard.press("Enter");
       await page.locator(".result tbody tr").first().waitFor();
       equal(param(page, "g0.expr"), "scrape_duration_seconds", "g0.expr");
-      assert((await page.locator(".result td").first().innerText()).startsWith("scrape_duration_seconds{"), "result");
+      assert(
+        (await page.locator(".result td").first().innerText()).startsWith("scrape_duration_seconds{"),
+        "result",
+      );
     },
   ],
   [
@@ -151,7 +177,10 @@ export const serverTests = [
       await typeQuery(page, "1+1");
       await page.getByRole("button", { name: "More for query 1" }).click();
       await page.getByRole("button", { name: "Format expression" }).click();
-      await eventually(async () => (await page.locator(".cm-content").innerText()).trim() === "1 + 1", "formatted text");
+      await eventually(
+        async () => (await page.locator(".cm-content").innerText()).trim() === "1 + 1",
+        "formatted text",
+      );
     },
   ],
   [
@@ -188,7 +217,10 @@ export const serverTests = [
       assert(/^1[45]m/.test(range), `a quarter of an hour, not ${range}`);
       await page.getByRole("button", { name: "Zoom back" }).waitFor();
       await page.keyboard.press("z");
-      await eventually(() => param(page, "g0.range_input") === "1h" && param(page, "g0.end_input") === null, "the view before");
+      await eventually(
+        () => param(page, "g0.range_input") === "1h" && param(page, "g0.end_input") === null,
+        "the view before",
+      );
       await page.goBack();
       await eventually(() => param(page, "g0.range_input") === range, "the zoom again");
     },
@@ -203,7 +235,10 @@ export const serverTests = [
       const tooltip = page.locator(".chart-tooltip");
       await tooltip.waitFor({ state: "visible" });
       const said = page.locator(".plot [aria-live]");
-      await eventually(async () => /up\{.*: .* at \d{4}-/.test(await said.innerText()), "the point is announced");
+      await eventually(
+        async () => /up\{.*: .* at \d{4}-/.test(await said.innerText()),
+        "the point is announced",
+      );
       const before = await said.innerText();
       await page.keyboard.press("ArrowLeft");
       await eventually(async () => (await said.innerText()) !== before, "the next point is announced");
@@ -230,7 +265,10 @@ export const serverTests = [
       await page.getByRole("button", { name: /Time zone/ }).click();
       equal(await end.inputValue(), "2026-01-02 04:04:05", "Berlin is an hour ahead in winter");
       await page.getByLabel("Resolution").selectOption("60");
-      await eventually(() => param(page, "g0.res_type") === "fixed" && param(page, "g0.res_step") === "60", "step");
+      await eventually(
+        () => param(page, "g0.res_type") === "fixed" && param(page, "g0.res_step") === "60",
+        "step",
+      );
       await page.getByRole("button", { name: "Now" }).click();
       await eventually(() => param(page, "g0.end_input") === null, "the clock is followed again");
     },
@@ -238,7 +276,9 @@ export const serverTests = [
   [
     "legend entries hide and isolate series",
     async ({ page, url }) => {
-      await page.goto(`${url}/query?g0.expr=%7B__name__%3D~%22up%7Cscrape_duration_seconds%22%7D&g0.tab=graph&g0.range_input=1m`);
+      await page.goto(
+        `${url}/query?g0.expr=%7B__name__%3D~%22up%7Cscrape_duration_seconds%22%7D&g0.tab=graph&g0.range_input=1m`,
+      );
       await chartDrawn(page);
       const hidden = page.locator('.legend li[data-hidden="true"]');
       const all = await page.locator(".legend li").count();
@@ -270,12 +310,36 @@ export const serverTests = [
     },
   ],
   [
+    "going to another page and back loses nothing and loads nothing anew",
+    async ({ page, url }) => {
+      await page.goto(`${url}/query?g0.expr=up&g0.tab=1`);
+      await page.locator(".result tbody tr").first().waitFor();
+      await page.evaluate(() => {
+        document.body.dataset.mark = "same";
+      });
+      await page.getByRole("link", { name: "Targets" }).click();
+      await page.locator(".target").first().waitFor();
+      await page.getByRole("link", { name: "Query", exact: true }).click();
+      await page.locator(".result tbody tr").first().waitFor();
+      equal(param(page, "g0.expr"), "up", "the query");
+      equal(await page.evaluate(() => document.body.dataset.mark), "same", "the document");
+      await page.getByRole("button", { name: "Status" }).click();
+      await page.getByRole("link", { name: "Flags" }).click();
+      await page.getByRole("heading", { name: "Flags" }).waitFor();
+      await page.goBack();
+      await page.locator(".result tbody tr").first().waitFor();
+    },
+  ],
+  [
     "keys: / writes, ? explains, g t goes to the targets",
     async ({ page, url }) => {
       await page.goto(`${url}/query?g0.expr=up&g0.tab=1`);
       await editorReady(page);
       await page.keyboard.press("/");
-      await eventually(() => page.evaluate(() => document.activeElement?.className.includes("cm-content") ?? false), "the editor has the focus");
+      await eventually(
+        () => page.evaluate(() => document.activeElement?.className.includes("cm-content") ?? false),
+        "the editor has the focus",
+      );
       await page.keyboard.press("Escape");
       await page.keyboard.press("?");
       await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
@@ -299,13 +363,21 @@ export const serverTests = [
       await page.getByLabel("Search in addresses").fill("no such target");
       await page.getByText("No target matches").waitFor();
       equal(param(page, "search"), "no such target", "search in the URL");
-      await page.goto(`${url}/targets?pool=${encodeURIComponent(pool)}&collapsed=${encodeURIComponent(pool)}`);
+      await page.goto(
+        `${url}/targets?pool=${encodeURIComponent(pool)}&collapsed=${encodeURIComponent(pool)}`,
+      );
       await page.locator(".pool").first().waitFor();
       equal(await page.locator(".target").count(), 0, "a folded pool shows no targets");
       await page.locator(".pool button").first().click();
       await page.locator(".target").first().waitFor();
-      await page.getByRole("button", { name: /^Discovered labels of/ }).first().click();
-      assert((await page.locator(".target-discovered").innerText()).includes("__address__"), "discovered labels");
+      await page
+        .getByRole("button", { name: /^Discovered labels of/ })
+        .first()
+        .click();
+      assert(
+        (await page.locator(".target-discovered").innerText()).includes("__address__"),
+        "discovered labels",
+      );
     },
   ],
   [
@@ -318,7 +390,10 @@ export const serverTests = [
         ["/config", /scrape_configs:/],
       ]) {
         await page.goto(`${url}${path}`);
-        await page.getByText(/** @type {RegExp} */ (text)).first().waitFor();
+        await page
+          .getByText(/** @type {RegExp} */ (text))
+          .first()
+          .waitFor();
       }
     },
   ],
@@ -326,7 +401,8 @@ export const serverTests = [
     "themes can be chosen and stay",
     async ({ page, url }) => {
       await page.goto(`${url}/targets`);
-      const background = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+      const background = () =>
+        page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
       const light = await background();
       await page.getByRole("button", { name: "Theme" }).click();
       await page.getByRole("button", { name: "Dark", exact: true }).click();
@@ -360,7 +436,9 @@ export const serverTests = [
         for (const path of PAGES) {
           await page.goto(url + path);
           await page.locator(".result, .chart .u-over, .target, .facts, .config").first().waitFor();
-          const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+          const over = await page.evaluate(
+            () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+          );
           assert(over <= 0, `${path} is ${over} pixels too wide at ${width}`);
         }
       }

@@ -51,10 +51,15 @@ const text = (value) => String(Number(value.toFixed(6)));
  */
 function answerFor(expr, state) {
   const query = expr.replace(/\s+/g, " ").trim();
-  if (query === "") return { error: 'invalid parameter "query": unknown position: parse error: no expression found in input' };
+  if (query === "")
+    return {
+      error: 'invalid parameter "query": unknown position: parse error: no expression found in input',
+    };
   const open = query.lastIndexOf("{");
   if (open >= 0 && !query.includes("}", open)) {
-    return { error: `invalid parameter "query": 1:${query.length + 1}: parse error: unexpected end of input inside braces` };
+    return {
+      error: `invalid parameter "query": 1:${query.length + 1}: parse error: unexpected end of input inside braces`,
+    };
   }
   const quoted = /^"(.*)"$/.exec(query);
   if (quoted) return { string: quoted[1] ?? "" };
@@ -73,12 +78,18 @@ function answerFor(expr, state) {
     };
   }
   if (query === "rate(up[5m])") {
-    return { series: [], infos: ['metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "up" (1:6)'] };
+    return {
+      series: [],
+      infos: ['metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "up" (1:6)'],
+    };
   }
   if (query === "warned") return { series: [], warnings: ["results truncated due to limit"] };
   if (query === "odd") {
     return {
-      series: ["NaN", "+Inf", "-Inf", "1"].map((value) => ({ labels: { __name__: "odd", value }, at: () => value })),
+      series: ["NaN", "+Inf", "-Inf", "1"].map((value) => ({
+        labels: { __name__: "odd", value },
+        at: () => value,
+      })),
     };
   }
   const many = /^many\((\d+)\)$/.exec(query);
@@ -112,22 +123,44 @@ function seriesOf(metric) {
 function query(params, state) {
   const time = Number(params.get("time") ?? Date.now() / 1000);
   const answer = answerFor(params.get("query") ?? "", state);
-  if (answer.error) return answer.error.includes("timed out") ? failure(503, "timeout", answer.error) : failure(400, "bad_data", answer.error);
+  if (answer.error)
+    return answer.error.includes("timed out")
+      ? failure(503, "timeout", answer.error)
+      : failure(400, "bad_data", answer.error);
   const notes = notesOf(answer);
-  if (answer.scalar !== undefined) return success({ resultType: "scalar", result: [time, answer.scalar] }, notes);
-  if (answer.string !== undefined) return success({ resultType: "string", result: [time, answer.string] }, notes);
-  const result = (answer.series ?? []).map((series) => ({ metric: series.labels, value: [time, series.at(time) ?? "NaN"] }));
+  if (answer.scalar !== undefined)
+    return success({ resultType: "scalar", result: [time, answer.scalar] }, notes);
+  if (answer.string !== undefined)
+    return success({ resultType: "string", result: [time, answer.string] }, notes);
+  const result = (answer.series ?? []).map((series) => ({
+    metric: series.labels,
+    value: [time, series.at(time) ?? "NaN"],
+  }));
   return success({ resultType: "vector", result }, notes);
 }
 
 /** @param {URLSearchParams} params @param {MockState} state @returns {Reply} */
 function queryRange(params, state) {
   const [start, end, step] = ["start", "end", "step"].map((name) => Number(params.get(name)));
-  if (!(Number(step) > 0)) return failure(400, "bad_data", 'invalid parameter "step": zero or negative query resolution step widths are not accepted. Try a positive integer');
+  if (!(Number(step) > 0))
+    return failure(
+      400,
+      "bad_data",
+      'invalid parameter "step": zero or negative query resolution step widths are not accepted. Try a positive integer',
+    );
   const answer = answerFor(params.get("query") ?? "", state);
-  if (answer.error) return answer.error.includes("timed out") ? failure(503, "timeout", answer.error) : failure(400, "bad_data", answer.error);
-  if (answer.string !== undefined) return failure(400, "bad_data", 'invalid parameter "query": invalid expression type "string" for range query, must be Scalar or instant Vector');
-  const series = answer.scalar === undefined ? (answer.series ?? []) : [{ labels: {}, at: () => answer.scalar ?? null }];
+  if (answer.error)
+    return answer.error.includes("timed out")
+      ? failure(503, "timeout", answer.error)
+      : failure(400, "bad_data", answer.error);
+  if (answer.string !== undefined)
+    return failure(
+      400,
+      "bad_data",
+      'invalid parameter "query": invalid expression type "string" for range query, must be Scalar or instant Vector',
+    );
+  const series =
+    answer.scalar === undefined ? (answer.series ?? []) : [{ labels: {}, at: () => answer.scalar ?? null }];
   const result = series.map((one) => {
     const values = [];
     for (let time = Number(start); time <= Number(end) + 1e-9; time += Number(step)) {
@@ -149,13 +182,22 @@ function targets(state) {
     const health = index % 17 === 5 ? "down" : index % 23 === 7 ? "unknown" : "up";
     const instance = `host-${String(index).padStart(4, "0")}.example:9100`;
     return {
-      discoveredLabels: { __address__: instance, __metrics_path__: "/metrics", __scheme__: "http", job: pool },
+      discoveredLabels: {
+        __address__: instance,
+        __metrics_path__: "/metrics",
+        __scheme__: "http",
+        job: pool,
+      },
       labels: { instance, job: pool, rack: `r${index % 9}` },
       scrapePool: pool,
       scrapeUrl: `http://${instance}/metrics`,
       globalUrl: `http://${instance}/metrics`,
-      lastError: health === "down" ? `Get "http://${instance}/metrics": dial tcp: connect: connection refused` : "",
-      lastScrape: health === "unknown" ? "0001-01-01T00:00:00Z" : new Date(Date.now() - 1000 * (index % 15)).toISOString(),
+      lastError:
+        health === "down" ? `Get "http://${instance}/metrics": dial tcp: connect: connection refused` : "",
+      lastScrape:
+        health === "unknown"
+          ? "0001-01-01T00:00:00Z"
+          : new Date(Date.now() - 1000 * (index % 15)).toISOString(),
       lastScrapeDuration: 0.004 + (index % 10) / 500,
       health,
       scrapeInterval: "15s",
@@ -177,17 +219,33 @@ const status = (state) => ({
     corruptionCount: 0,
     goroutineCount: 12,
     GOMAXPROCS: 2,
-    GOMEMLIMIT: 9223372036854775807,
+    GOMEMLIMIT: 2 ** 63,
     GOGC: "75",
     GODEBUG: "",
     storageRetention: "15d",
   },
-  buildinfo: { version: "3.14.0", revision: "mock", branch: "main", buildUser: "", buildDate: "", goVersion: "" },
+  buildinfo: {
+    version: "3.14.0",
+    revision: "mock",
+    branch: "main",
+    buildUser: "",
+    buildDate: "",
+    goVersion: "",
+  },
   flags: { "config.file": "prometheus.yml", "storage.tsdb.retention.time": "15d", "web.external-url": "" },
   config: { yaml: "global:\n  scrape_interval: 15s\nscrape_configs:\n- job_name: node\n" },
   tsdb: {
-    headStats: { numSeries: 393000, numLabelPairs: 5120, chunkCount: 790000, minTime: 1795480304000, maxTime: 1795487504000 },
-    seriesCountByMetricName: [{ name: "node_cpu_seconds_total", value: 28800 }, { name: "up", value: 450 }],
+    headStats: {
+      numSeries: 393000,
+      numLabelPairs: 5120,
+      chunkCount: 790000,
+      minTime: 1795480304000,
+      maxTime: 1795487504000,
+    },
+    seriesCountByMetricName: [
+      { name: "node_cpu_seconds_total", value: 28800 },
+      { name: "up", value: 450 },
+    ],
     labelValueCountByLabelName: [{ name: "__name__", value: 980 }],
     memoryInBytesByLabelName: [{ name: "__name__", value: 48213 }],
     seriesCountByLabelValuePair: [{ name: "job=node", value: 380000 }],
@@ -205,7 +263,8 @@ export function reply(method, path, params, state) {
   }
   if (!path.startsWith("/api/v1/")) return null;
   const endpoint = path.slice("/api/v1/".length);
-  if (state.readiness !== "ready" && endpoint !== "status/walreplay") return { status: 503, body: "Service Unavailable" };
+  if (state.readiness !== "ready" && endpoint !== "status/walreplay")
+    return { status: 503, body: "Service Unavailable" };
   switch (endpoint) {
     case "query":
       return query(params, state);
@@ -214,7 +273,14 @@ export function reply(method, path, params, state) {
     case "format_query": {
       const expr = params.get("query") ?? "";
       const answer = answerFor(expr, state);
-      return answer.error ? failure(400, "bad_data", answer.error) : success(expr.replace(/\s+/g, " ").replace(/\s*([+*/])\s*/g, " $1 ").trim());
+      return answer.error
+        ? failure(400, "bad_data", answer.error)
+        : success(
+            expr
+              .replace(/\s+/g, " ")
+              .replace(/\s*([+*/])\s*/g, " $1 ")
+              .trim(),
+          );
     }
     case "labels":
       return success(["__name__", "instance", "job"]);

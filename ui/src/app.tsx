@@ -5,7 +5,7 @@ import { TITLE } from "./base";
 import { lazy } from "./controls/lazy";
 import { QueryPage } from "./query/query-page";
 import { refreshNow } from "./refresh";
-import { followLinks, href, location, navigate } from "./router";
+import { followLinks, goToPage, href, location, navigate } from "./router";
 import { Header, KeysDialog } from "./shell/header";
 import { addShortcut, listenForKeys } from "./shell/keys";
 import { Notices } from "./shell/notices";
@@ -39,8 +39,8 @@ export function App() {
     watchServer();
     listenForKeys();
     document.addEventListener("click", followLinks);
-    addShortcut({ keys: "g q", does: "Go to Query", run: () => navigate("/query", "") });
-    addShortcut({ keys: "g t", does: "Go to Targets", run: () => navigate("/targets", "") });
+    addShortcut({ keys: "g q", does: "Go to Query", run: () => goToPage("/query") });
+    addShortcut({ keys: "g t", does: "Go to Targets", run: () => goToPage("/targets") });
     addShortcut({ keys: "r", does: "Refresh", run: refreshNow });
     addShortcut({ keys: "?", does: "Show the keyboard shortcuts", run: () => setKeysOpen(true) });
   }, []);
@@ -70,8 +70,15 @@ function NotFound() {
     <section class="page empty">
       <h1>There is no page {location.value.path}</h1>
       <p>
-        This version has <a href={href("/query")} data-page="">Query</a>,{" "}
-        <a href={href("/targets")} data-page="">Targets</a> and the pages under Status.
+        This version has{" "}
+        <a href={href("/query")} data-page="">
+          Query
+        </a>
+        ,{" "}
+        <a href={href("/targets")} data-page="">
+          Targets
+        </a>{" "}
+        and the pages under Status.
       </p>
     </section>
   );

@@ -17,11 +17,14 @@ export function basePath(pathname: string, fromServer: string | null): string {
   return pathname.slice(0, pathname.lastIndexOf("/"));
 }
 
-export const BASE = typeof document === "undefined" ? "" : basePath(window.location.pathname, meta("promontory-base"));
+export const BASE =
+  typeof document === "undefined" ? "" : basePath(window.location.pathname, meta("promontory-base"));
 
 /** How far back an instant query looks for a sample, as a duration text. */
 export const LOOKBACK = typeof document === "undefined" ? "5m" : (meta("promontory-lookback") ?? "5m");
 
 /** The title that the operator chose. */
 export const TITLE =
-  typeof document === "undefined" || document.title.startsWith("__PROMONTORY_") ? "Promontory" : document.title;
+  typeof document === "undefined" || document.title.startsWith("__PROMONTORY_")
+    ? "Promontory"
+    : document.title;

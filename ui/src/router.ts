@@ -1,6 +1,6 @@
 // The address bar as a signal. Pages lie one level below the base path.
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { BASE } from "./base";
 
 export interface Location {
@@ -16,6 +16,22 @@ function read(): Location {
 }
 
 export const location = signal<Location>(read());
+
+/** What each page showed last, so that going to another page and back loses nothing. */
+const lastSearch = new Map<string, string>();
+
+effect(() => {
+  lastSearch.set(location.value.path, location.value.search);
+});
+
+/** The address of a page as it was left; of the page that is open, afresh. */
+export function pageHref(path: string): string {
+  return href(path, location.value.path === path ? "" : lastSearch.get(path));
+}
+
+export function goToPage(path: string): void {
+  if (location.peek().path !== path) navigate(path, lastSearch.get(path) ?? "");
+}
 
 window.addEventListener("popstate", () => {
   location.value = read();
@@ -39,7 +55,7 @@ export function followLinks(event: MouseEvent): void {
   if (event.defaultPrevented || event.button !== 0) return;
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const link = event.target instanceof Element ? event.target.closest("a") : null;
-  if (!link || link.target !== "" || !link.dataset.page) return;
+  if (link?.target !== "" || link.dataset.page === undefined) return;
   event.preventDefault();
   const url = new URL(link.href);
   navigate(url.pathname.slice(BASE.length), url.search);

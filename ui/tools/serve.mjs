@@ -57,7 +57,9 @@ export async function serve({
     const path = url.pathname.slice(mount.length);
     if (path.startsWith("/api/") || path.startsWith("/-/")) {
       if (backend) return void proxy(request, response, backend + path + url.search);
-      const params = new URLSearchParams(url.search + (request.method === "POST" ? `&${await body(request)}` : ""));
+      const params = new URLSearchParams(
+        url.search + (request.method === "POST" ? `&${await body(request)}` : ""),
+      );
       const answer = reply(request.method ?? "GET", path, params, state);
       return void response.writeHead(answer?.status ?? 404, answer?.headers).end(answer?.body ?? "not found");
     }
@@ -84,10 +86,11 @@ export async function serve({
   return {
     url: `http://127.0.0.1:${address.port}${outside}${prefix}`,
     state,
-    close: () => new Promise((resolve) => {
-      server.closeAllConnections();
-      server.close(() => resolve());
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
   };
 }
 
@@ -114,8 +117,16 @@ function proxy(request, response, target) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({
-    options: { port: { type: "string", default: "9091" }, prefix: { type: "string", default: "" }, backend: { type: "string" } },
+    options: {
+      port: { type: "string", default: "9091" },
+      prefix: { type: "string", default: "" },
+      backend: { type: "string" },
+    },
   });
-  const { url } = await serve({ port: Number(values.port), prefix: values.prefix, ...(values.backend ? { backend: values.backend } : {}) });
+  const { url } = await serve({
+    port: Number(values.port),
+    prefix: values.prefix,
+    ...(values.backend ? { backend: values.backend } : {}),
+  });
   console.log(`${url}/query`);
 }

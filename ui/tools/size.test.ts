@@ -58,7 +58,9 @@ test("the editor is lazy and under 155 kB", () => {
 test("the style sheet is under 12 kB", () => {
   const sheets = files.filter((file) => file.type === "asset" && file.fileName.endsWith(".css"));
   expect(sheets.length).toBeGreaterThan(0);
-  expect(sheets.reduce((sum, file) => sum + gzipped(file.type === "asset" ? file.source : ""), 0)).toBeLessThan(12_000);
+  expect(
+    sheets.reduce((sum, file) => sum + gzipped(file.type === "asset" ? file.source : ""), 0),
+  ).toBeLessThan(12_000);
 });
 
 test("index.html works under any prefix and has no inline script", () => {

@@ -62,7 +62,10 @@ export async function ask<T>(path: string, params: Params, signal: AbortSignal):
   const answer = await readJson(response, signal);
   if (response.status === 503 && answer === null) troubles.value++;
   if (answer === null || (answer.status !== "success" && answer.status !== "error")) {
-    throw new ApiError("unreadable", `The server answered ${response.status} ${response.statusText} instead of a result.`);
+    throw new ApiError(
+      "unreadable",
+      `The server answered ${response.status} ${response.statusText} instead of a result.`,
+    );
   }
   if (answer.status === "error") {
     throw new ApiError(answer.errorType ?? "unknown", answer.error ?? "The server gave no reason.");
@@ -103,8 +106,12 @@ export interface Request<T> {
 
 /** Runs `run` whenever `key` changes, abandons what is still under way, and does nothing while `key` is null. */
 export function useRequest<T>(key: string | null, run: (signal: AbortSignal) => Promise<T>): Request<T> {
-  const [state, setState] = useState<Request<T>>({ data: undefined, error: undefined, loading: key !== null });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for everything that `run` reads.
+  const [state, setState] = useState<Request<T>>({
+    data: undefined,
+    error: undefined,
+    loading: key !== null,
+  });
+  // The key stands for everything that `run` reads.
   useEffect(() => {
     if (key === null) {
       setState({ data: undefined, error: undefined, loading: false });

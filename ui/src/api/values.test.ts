@@ -28,10 +28,26 @@ test("a vector", () => {
 });
 
 test("a matrix with floats and native histograms", () => {
-  const histogram = { count: "3", sum: "+Inf", buckets: [[3, "-0.5", "0.5", "1"], [0, "1", "2", "2"]] };
+  const histogram = {
+    count: "3",
+    sum: "+Inf",
+    buckets: [
+      [3, "-0.5", "0.5", "1"],
+      [0, "1", "2", "2"],
+    ],
+  };
   const data = {
     resultType: "matrix",
-    result: [{ metric: {}, values: [[1, "1"], [2, "-Inf"]], histograms: [[3, histogram]] }],
+    result: [
+      {
+        metric: {},
+        values: [
+          [1, "1"],
+          [2, "-Inf"],
+        ],
+        histograms: [[3, histogram]],
+      },
+    ],
   };
   const decoded = decodeQueryData(data);
   expect(decoded).toMatchObject({ type: "matrix", series: [{ samples: [{ text: "1" }, { text: "-Inf" }] }] });
@@ -62,7 +78,13 @@ test.each([
   ["a number for a value", { resultType: "vector", result: [{ metric: {}, value: [1, 1] }] }],
   ["a word for a value", { resultType: "scalar", result: [1, "hello"] }],
   ["a text for a time", { resultType: "scalar", result: ["1", "1"] }],
-  ["an unknown bucket rule", { resultType: "vector", result: [{ metric: {}, histogram: [1, { count: "1", sum: "1", buckets: [[9, "1", "2", "3"]] }] }] }],
+  [
+    "an unknown bucket rule",
+    {
+      resultType: "vector",
+      result: [{ metric: {}, histogram: [1, { count: "1", sum: "1", buckets: [[9, "1", "2", "3"]] }] }],
+    },
+  ],
 ])("%s is refused", (_why, data) => {
   expect(() => decodeQueryData(data)).toThrow(DecodeError);
 });

@@ -107,7 +107,8 @@ function decodeHistogram(pair: unknown): Histogram {
     sum,
     buckets: array(buckets ?? [], "buckets").map((bucket) => {
       const [rule, lower, upper, inside] = array(bucket, "bucket");
-      if (rule !== 0 && rule !== 1 && rule !== 2 && rule !== 3) throw new DecodeError(`unknown bucket rule ${rule}`);
+      if (rule !== 0 && rule !== 1 && rule !== 2 && rule !== 3)
+        throw new DecodeError(`unknown bucket rule ${rule}`);
       return { rule, lower: String(lower), upper: String(upper), count: String(inside) };
     }),
   };

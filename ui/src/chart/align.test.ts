@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Series } from "../api/values";
-import { align, lonelyPoints, stack } from "./align";
+import { align, firstSampleMs, lonelyPoints, stack } from "./align";
 
 const series = (...samples: [time: number, text: string][]): Series => ({
   labels: {},
@@ -18,7 +18,12 @@ test("series with different gaps share one grid", () => {
 });
 
 test("no series is a chart with an empty grid of times", () => {
-  expect(align([], 0, 2_000, 1_000)).toEqual({ times: [0, 1, 2], columns: [], undrawable: 0, histogramSeries: 0 });
+  expect(align([], 0, 2_000, 1_000)).toEqual({
+    times: [0, 1, 2],
+    columns: [],
+    undrawable: 0,
+    histogramSeries: 0,
+  });
 });
 
 test("NaN and infinities leave gaps and are counted", () => {
@@ -29,7 +34,10 @@ test("NaN and infinities leave gaps and are counted", () => {
 
 test("millisecond grids do not drift in binary fractions", () => {
   const start = 1_795_487_504_123;
-  const samples = Array.from({ length: 1_001 }, (_, i): [number, string] => [(start + i * 100) / 1_000, String(i)]);
+  const samples = Array.from({ length: 1_001 }, (_, i): [number, string] => [
+    (start + i * 100) / 1_000,
+    String(i),
+  ]);
   const { columns, times } = align([series(...samples)], start, start + 100_000, 100);
   expect(columns[0]).toEqual(samples.map((_, i) => i));
   expect(times).toHaveLength(1_001);
@@ -46,8 +54,15 @@ test("nonsense ranges give no points instead of all memory", () => {
 });
 
 test("histograms are counted", () => {
-  const native: Series = { labels: {}, samples: [], histograms: [{ time: 0, count: "1", sum: "1", buckets: [] }] };
-  expect(align([native, series([0, "1"])], 0, 0, 1_000)).toMatchObject({ histogramSeries: 1, columns: [[null], [1]] });
+  const native: Series = {
+    labels: {},
+    samples: [],
+    histograms: [{ time: 0, count: "1", sum: "1", buckets: [] }],
+  };
+  expect(align([native, series([0, "1"])], 0, 0, 1_000)).toMatchObject({
+    histogramSeries: 1,
+    columns: [[null], [1]],
+  });
 });
 
 test("stacking skips hidden series and keeps gaps", () => {
@@ -61,8 +76,18 @@ test("stacking skips hidden series and keeps gaps", () => {
     [11, 11, 10],
     [111, null, 110],
   ]);
-  expect(stack(columns, [true, false, true])).toEqual([[1, 1, null], [10, 10, 10], [101, null, 100]]);
+  expect(stack(columns, [true, false, true])).toEqual([
+    [1, 1, null],
+    [10, 10, 10],
+    [101, null, 100],
+  ]);
   expect(stack([], [])).toEqual([]);
+});
+
+test("the first sample of all", () => {
+  expect(firstSampleMs([series([20, "1"], [30, "1"]), series([10.5, "1"]), series()])).toBe(10_500);
+  expect(firstSampleMs([])).toBeNull();
+  expect(firstSampleMs([series()])).toBeNull();
 });
 
 test("lonely points", () => {

@@ -47,6 +47,12 @@ function gridPoints(startMs: number, endMs: number, stepMs: number): number {
   return Math.min(POINTS_MAX, Math.floor((endMs - startMs) / stepMs) + 1);
 }
 
+/** Milliseconds of the earliest sample, or null when there is none. Samples of a series are in order. */
+export function firstSampleMs(series: readonly Series[]): number | null {
+  const first = Math.min(...series.map(({ samples }) => samples[0]?.time ?? Number.POSITIVE_INFINITY));
+  return Number.isFinite(first) ? Math.round(first * 1_000) : null;
+}
+
 /**
  * Columns laid on top of one another, in order, where `shown`; what is not shown adds nothing. A missing
  * value adds nothing either, but stays missing.
@@ -65,7 +71,11 @@ export function stack(columns: readonly Column[], shown: readonly boolean[]): Co
 }
 
 /** Indexes of points with no neighbour: a line through them has no length, so they need a dot. */
-export function lonelyPoints(column: readonly (number | null | undefined)[], from: number, to: number): number[] {
+export function lonelyPoints(
+  column: readonly (number | null | undefined)[],
+  from: number,
+  to: number,
+): number[] {
   const lonely: number[] = [];
   for (let i = from; i <= to; i++) {
     if (column[i] != null && column[i - 1] == null && column[i + 1] == null) lonely.push(i);

@@ -6,7 +6,7 @@
 import uPlot from "uplot";
 import { humanizeDuration } from "../format/duration";
 import { shortNumber, tickSteps, tickTexts, type Unit } from "../format/number";
-import { labelPairs, type Labels } from "../format/series";
+import { type Labels, labelPairs } from "../format/series";
 import { formatTime, type Zone, zoneName } from "../format/time";
 import { type Column, lonelyPoints, stack } from "./align";
 import { inkColors, seriesColor } from "./palette";
@@ -138,7 +138,7 @@ export class Chart {
         },
         {
           ...axis,
-          incrs: tickSteps(unit),
+          incrs: (_plot, _axis, min, max) => tickSteps(unit, min, max),
           space: 38,
           values: (_plot, ticks) => tickTexts(ticks, unit),
           size: (_plot, texts) => 18 + 7.4 * Math.max(3, ...(texts ?? []).map((text) => text.length)),
@@ -287,9 +287,11 @@ export class Chart {
     const swatch = element("span", "swatch");
     swatch.style.background = seriesColor(point.series, this.#spec.dark);
     head.append(swatch, element("strong", "", shortNumber(value, this.#spec.unit, 6)));
-    if (shortNumber(value, this.#spec.unit, 6) !== String(value)) head.append(element("span", "muted", String(value)));
+    if (shortNumber(value, this.#spec.unit, 6) !== String(value))
+      head.append(element("span", "muted", String(value)));
     const list = element("dl", "");
-    for (const [name, text] of labelPairs(labels)) list.append(element("dt", "", name), element("dd", "", text));
+    for (const [name, text] of labelPairs(labels))
+      list.append(element("dt", "", name), element("dd", "", text));
     this.#tooltip.replaceChildren(
       element("div", "muted", this.#timeText(time)),
       head,
@@ -322,7 +324,8 @@ export class Chart {
 
   /** Left and right walk through time, up and down through the series. */
   readonly #onKey = (event: KeyboardEvent) => {
-    const along = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e9, End: 1e9 }[event.key] ?? 0;
+    const along =
+      { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e9, End: 1e9 }[event.key] ?? 0;
     const across = { ArrowUp: -1, ArrowDown: 1 }[event.key] ?? 0;
     if ((along === 0 && across === 0) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();

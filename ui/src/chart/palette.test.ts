@@ -17,7 +17,8 @@ function contrast(a: string, b: string): number {
 test("lines stand out from the background, and texts can be read", () => {
   for (const dark of [false, true]) {
     const background = dark ? BACKGROUND.dark : BACKGROUND.light;
-    for (let i = 0; i < COLOR_COUNT; i++) expect(contrast(seriesColor(i, dark), background)).toBeGreaterThan(3);
+    for (let i = 0; i < COLOR_COUNT; i++)
+      expect(contrast(seriesColor(i, dark), background)).toBeGreaterThan(3);
     expect(contrast(inkColors(dark).text, background)).toBeGreaterThan(4.5);
   }
 });

@@ -4,12 +4,40 @@
 export const BACKGROUND = { light: "#ffffff", dark: "#161d25" } as const;
 
 const LIGHT = [
-  "#1b6fb0", "#c2500a", "#15803d", "#8b3fd9", "#a16207", "#0e7490", "#be1849", "#567a0e",
-  "#4338ca", "#b52bb0", "#7a4a1d", "#0f766e", "#5b6672", "#d6336c", "#2563eb", "#b91c1c",
+  "#1b6fb0",
+  "#c2500a",
+  "#15803d",
+  "#8b3fd9",
+  "#a16207",
+  "#0e7490",
+  "#be1849",
+  "#567a0e",
+  "#4338ca",
+  "#b52bb0",
+  "#7a4a1d",
+  "#0f766e",
+  "#5b6672",
+  "#d6336c",
+  "#2563eb",
+  "#b91c1c",
 ];
 const DARK = [
-  "#5ba8e6", "#f28b4b", "#5cc98a", "#b995f5", "#e8b54a", "#4cc3d9", "#f47f97", "#a5cf5b",
-  "#8f9bf5", "#e58ae8", "#d6a96a", "#49c9b3", "#a8b3bf", "#f48cc0", "#7fb2ff", "#f2705f",
+  "#5ba8e6",
+  "#f28b4b",
+  "#5cc98a",
+  "#b995f5",
+  "#e8b54a",
+  "#4cc3d9",
+  "#f47f97",
+  "#a5cf5b",
+  "#8f9bf5",
+  "#e58ae8",
+  "#d6a96a",
+  "#49c9b3",
+  "#a8b3bf",
+  "#f48cc0",
+  "#7fb2ff",
+  "#f2705f",
 ];
 
 export function seriesColor(index: number, dark: boolean): string {

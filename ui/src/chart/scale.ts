@@ -1,6 +1,6 @@
 // Where axes begin and end and what stands beside their ticks.
 
-import { type Zone, wallClock } from "../format/time";
+import { wallClock, type Zone } from "../format/time";
 
 /** The y axis for values from `min` to `max`, both null when there are none. `floor` is a person's own lower end. */
 export function yRange(min: number | null, max: number | null, floor: number | null): [number, number] {

@@ -83,10 +83,18 @@ export function Windowed<T>({ items, keyOf, estimate, render }: Props<T>) {
     <ul
       ref={list}
       class="windowed"
-      style={{ paddingTop: `${offsets[from] ?? 0}px`, paddingBottom: `${(offsets[items.length] ?? 0) - (offsets[to] ?? 0)}px` }}
+      style={{
+        paddingTop: `${offsets[from] ?? 0}px`,
+        paddingBottom: `${(offsets[items.length] ?? 0) - (offsets[to] ?? 0)}px`,
+      }}
     >
       {items.slice(from, to).map((item, index) => (
-        <li key={keyOf(item)} data-key={keyOf(item)} aria-setsize={items.length} aria-posinset={from + index + 1}>
+        <li
+          key={keyOf(item)}
+          data-key={keyOf(item)}
+          aria-setsize={items.length}
+          aria-posinset={from + index + 1}
+        >
           {render(item)}
         </li>
       ))}

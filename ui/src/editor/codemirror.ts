@@ -104,7 +104,13 @@ export function createEditor(parent: HTMLElement, { text, label, onChange, onRun
         EditorView.updateListener.of((update) => {
           if (update.docChanged) onChange(update.state.doc.toString());
         }),
-        keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap, ...lintKeymap]),
+        keymap.of([
+          ...closeBracketsKeymap,
+          ...completionKeymap,
+          ...historyKeymap,
+          ...defaultKeymap,
+          ...lintKeymap,
+        ]),
         leave,
       ],
     }),

@@ -75,6 +75,7 @@ export function coarseDuration(ms: number): string {
   const size = Math.max(0, ms);
   if (size < 60_000) return `${(size / 1_000).toFixed(size < 10_000 ? 1 : 0)}s`;
   if (size < 3_600_000) return `${Math.floor(size / 60_000)}m ${Math.floor((size % 60_000) / 1_000)}s`;
-  if (size < 86_400_000) return `${Math.floor(size / 3_600_000)}h ${Math.floor((size % 3_600_000) / 60_000)}m`;
+  if (size < 86_400_000)
+    return `${Math.floor(size / 3_600_000)}h ${Math.floor((size % 3_600_000) / 60_000)}m`;
   return `${Math.floor(size / 86_400_000)}d ${Math.floor((size % 86_400_000) / 3_600_000)}h`;
 }

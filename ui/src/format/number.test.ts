@@ -52,9 +52,18 @@ test("ticks stay apart", () => {
   expect(tickTexts([1, 1 + 1e-14], "none")).toEqual(["1", "1.00000000000001"]);
 });
 
+test("bytes are round in the unit of the axis", () => {
+  const gib = 2 ** 30;
+  const steps = tickSteps("bytes", 21 * gib, 21.2 * gib);
+  expect(steps).toContain(0.05 * gib);
+  expect(tickTexts([21 * gib, 21.05 * gib, 21.1 * gib], "bytes")).toEqual(["21GiB", "21.05GiB", "21.1GiB"]);
+  expect(tickTexts([0, 0.5 * gib, gib], "bytes")).toEqual(["0B", "0.5GiB", "1GiB"]);
+  expect(Math.min(...tickSteps("bytes", 0, 10))).toBe(1);
+});
+
 test("tick steps ascend", () => {
   for (const unit of ["none", "bytes"] as const) {
-    const steps = tickSteps(unit);
+    const steps = tickSteps(unit, 0, 5e9);
     for (let i = 1; i < steps.length; i++) expect(steps[i]).toBeGreaterThan(steps[i - 1] as number);
   }
 });

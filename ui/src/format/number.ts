@@ -12,7 +12,10 @@ export function unitOfNames(names: readonly string[]): Unit {
 
 function unitOfName(name: string): Unit {
   if (/_bytes$/.test(name)) return "bytes";
-  if (/_(duration|time)_seconds$|_duration$|_seconds$/.test(name) && !/(timestamp|boot_time|start_time|last_.*)_seconds$/.test(name)) {
+  if (
+    /_(duration|time)_seconds$|_duration$|_seconds$/.test(name) &&
+    !/(timestamp|boot_time|start_time|last_.*)_seconds$/.test(name)
+  ) {
     return "seconds";
   }
   if (/_percent$/.test(name)) return "percent";
@@ -26,7 +29,8 @@ const BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"];
 export function shortNumber(value: number, unit: Unit = "none", digits = 4): string {
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "+Inf" : "-Inf";
-  if (value === 0) return unit === "bytes" ? "0B" : unit === "seconds" ? "0s" : unit === "percent" ? "0%" : "0";
+  if (value === 0)
+    return unit === "bytes" ? "0B" : unit === "seconds" ? "0s" : unit === "percent" ? "0%" : "0";
   const size = Math.abs(value);
   switch (unit) {
     case "bytes": {
@@ -67,27 +71,36 @@ function significant(value: number, digits: number): string {
 
 /**
  * Texts for the ticks of one axis. All have as many digits as it takes to tell neighbours apart, so
- * that 0.1 and 0.15 never both read 0.1.
+ * that 0.1 and 0.15 never both read 0.1; bytes are all in the unit of the largest.
  */
 export function tickTexts(ticks: readonly number[], unit: Unit): string[] {
+  const power = binaryPower(ticks);
   for (let digits = 3; digits < 10; digits++) {
-    const texts = ticks.map((tick) => shortNumber(tick, unit, digits));
+    const texts = ticks.map((tick) =>
+      unit === "bytes" && tick !== 0
+        ? `${significant(tick / 1024 ** power, digits)}${BINARY[power]}B`
+        : shortNumber(tick, unit, digits),
+    );
     if (new Set(texts).size === texts.length) return texts;
   }
   return ticks.map(String);
 }
 
-/** Distances between ticks that give round texts in the unit: powers of two for bytes. */
-export function tickSteps(unit: Unit): number[] {
-  if (unit === "bytes") return Array.from({ length: 80 }, (_, power) => 2 ** power);
-  const steps: number[] = [];
-  for (let power = -24; power <= 24; power++) {
-    for (const factor of [1, 2, 2.5, 5]) {
-      if (factor === 2.5 && power < -20) continue;
-      steps.push(Number(`${factor}e${power}`));
-    }
-  }
-  return steps;
+function binaryPower(values: readonly number[]): number {
+  const largest = Math.max(1, ...values.map(Math.abs));
+  return Math.min(BINARY.length - 1, Math.floor(Math.log2(largest) / 10));
+}
+
+const DECIMAL_STEPS = Array.from({ length: 49 }, (_, i) => i - 24).flatMap((power) =>
+  [1, 2, 2.5, 5].map((factor) => Number(`${factor}e${power}`)),
+);
+
+/** Distances between ticks that give round texts on an axis from `min` to `max`. */
+export function tickSteps(unit: Unit, min: number, max: number): number[] {
+  if (unit !== "bytes") return DECIMAL_STEPS;
+  const size = 1024 ** binaryPower([min, max]);
+  // No axis has parts of a byte.
+  return DECIMAL_STEPS.map((step) => step * size).filter((step) => step >= 1);
 }
 
 /** Whole numbers with thousands set apart by a thin space: 393 000. */

@@ -13,7 +13,12 @@ test.each([
 });
 
 test("commonLabels", () => {
-  expect([...commonLabels([{ a: "1", b: "2" }, { a: "1", b: "3" }])]).toEqual(["a"]);
+  expect([
+    ...commonLabels([
+      { a: "1", b: "2" },
+      { a: "1", b: "3" },
+    ]),
+  ]).toEqual(["a"]);
   expect([...commonLabels([{ a: "1" }, { b: "1" }])]).toEqual([]);
   expect([...commonLabels([{ a: "1" }])]).toEqual([]);
 });

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ask, useRequest } from "../api/client";
 import { decodeQueryData } from "../api/values";
-import { type Aligned, align } from "../chart/align";
+import { type Aligned, align, firstSampleMs } from "../chart/align";
 import type { Chart, ChartSpec } from "../chart/chart";
 import { formatDuration } from "../format/duration";
 import { count, plural, type Unit, unitOfNames } from "../format/number";
@@ -21,6 +21,8 @@ interface Props {
   panel: Panel;
   /** Counts runs by hand, so that running the same query again asks again. */
   run: number;
+  /** Begins the axis where the data begin: a server that has just started has little to show of its range. */
+  fit: boolean;
   onZoom(startMs: number, endMs: number): void;
   onZoomOut(): void;
 }
@@ -37,9 +39,12 @@ interface Drawing {
   readonly infos: readonly string[];
 }
 
-async function load(panel: Panel, signal: AbortSignal): Promise<Drawing> {
+/** A fitted axis is no shorter than this: a single point needs some room. */
+const FIT_MS_MIN = 60_000;
+
+async function load(panel: Panel, fit: boolean, signal: AbortSignal): Promise<Drawing> {
   const endMs = panel.endMs ?? Date.now();
-  const startMs = endMs - panel.rangeMs;
+  let startMs = endMs - panel.rangeMs;
   const step = stepMs(panel.resolution, panel.rangeMs);
   const answer = await ask(
     "query_range",
@@ -54,6 +59,9 @@ async function load(panel: Panel, signal: AbortSignal): Promise<Drawing> {
   const data = decodeQueryData(answer.data);
   const series = data.type === "matrix" || data.type === "vector" ? data.series : [];
   const labels = series.map((one) => one.labels);
+  const first = fit ? firstSampleMs(series) : null;
+  if (first !== null)
+    startMs = Math.min(first, startMs + Math.floor((panel.rangeMs - FIT_MS_MIN) / step) * step);
   return {
     labels,
     aligned: align(series, startMs, endMs, step),
@@ -67,14 +75,26 @@ async function load(panel: Panel, signal: AbortSignal): Promise<Drawing> {
   };
 }
 
-export function GraphTab({ panel, run, onZoom, onZoomOut }: Props) {
+export function GraphTab({ panel, run, fit, onZoom, onZoomOut }: Props) {
   const follows = panel.endMs === null ? tick.value : 0;
-  const asks = [panel.expr, panel.endMs, panel.rangeMs, stepMs(panel.resolution, panel.rangeMs), run, follows];
+  const asks = [
+    panel.expr,
+    panel.endMs,
+    panel.rangeMs,
+    stepMs(panel.resolution, panel.rangeMs),
+    run,
+    fit,
+    follows,
+  ];
   const { data, error, loading } = useRequest(panel.expr === "" ? null : JSON.stringify(asks), (signal) =>
-    load(panel, signal),
+    load(panel, fit, signal),
   );
   const parts = data
-    ? [plural(data.labels.length, "series", "series"), `${Math.round(data.ms)} ms`, `step ${formatDuration(data.stepMs)}`]
+    ? [
+        plural(data.labels.length, "series", "series"),
+        `${Math.round(data.ms)} ms`,
+        `step ${formatDuration(data.stepMs)}`,
+      ]
     : [];
   return (
     <>
@@ -87,7 +107,9 @@ export function GraphTab({ panel, run, onZoom, onZoomOut }: Props) {
           <Plot drawing={data} panel={panel} loading={loading} onZoom={onZoom} onZoomOut={onZoomOut} />
         </>
       )}
-      {!data && !error && <div class="chart-room">{panel.expr === "" && <p class="muted">No expression yet.</p>}</div>}
+      {!data && !error && (
+        <div class="chart-room">{panel.expr === "" && <p class="muted">No expression yet.</p>}</div>
+      )}
     </>
   );
 }
@@ -98,13 +120,20 @@ function Omissions({ drawing, heatmap }: { drawing: Drawing; heatmap: boolean })
   const texts = [
     heatmap && "This link asks for a heatmap, which this version draws as lines.",
     undrawable > 0 && `${plural(undrawable, "point is", "points are")} NaN or infinite and left out.`,
-    histogramSeries > 0 && `${count(histogramSeries)} series of native histograms: the Table tab shows their buckets.`,
+    histogramSeries > 0 &&
+      `${count(histogramSeries)} series of native histograms: the Table tab shows their buckets.`,
   ].filter((text) => text !== false);
   if (texts.length === 0) return null;
   return <p class="notice notice-info">{texts.join(" ")}</p>;
 }
 
-function Plot({ drawing, panel, loading, onZoom, onZoomOut }: Omit<Props, "run"> & { drawing: Drawing; loading: boolean }) {
+function Plot({
+  drawing,
+  panel,
+  loading,
+  onZoom,
+  onZoomOut,
+}: Omit<Props, "run" | "fit"> & { drawing: Drawing; loading: boolean }) {
   const { aligned, endMs, labels, startMs, unit } = drawing;
   // Kept by name, so that a refresh which brings a new series hides none and shows none by accident.
   const [hiddenNames, setHiddenNames] = useState<ReadonlySet<string>>(new Set());

@@ -35,7 +35,11 @@ export function HistoryDialog({ onChoose, onClose }: { onChoose(expr: string): v
         </button>
       </div>
       {entries.length === 0 ? (
-        <p class="muted">{search === "" ? "Queries that you run are kept here, in this browser only." : "None has these words."}</p>
+        <p class="muted">
+          {search === ""
+            ? "Queries that you run are kept here, in this browser only."
+            : "None has these words."}
+        </p>
       ) : (
         <ul class="history">
           {entries.map((expr) => (
@@ -50,7 +54,12 @@ export function HistoryDialog({ onChoose, onClose }: { onChoose(expr: string): v
               >
                 {expr}
               </button>
-              <button type="button" class="button quiet icon-only" aria-label={`Forget ${expr}`} onClick={() => forget(expr)}>
+              <button
+                type="button"
+                class="button quiet icon-only"
+                aria-label={`Forget ${expr}`}
+                onClick={() => forget(expr)}
+              >
                 <Icon name="close" />
               </button>
             </li>

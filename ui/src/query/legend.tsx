@@ -37,7 +37,6 @@ export function Legend({ labels, columns, shown, unit, pointed, onShown, onHover
           const text = seriesText(one);
           const last = columns[index]?.findLast((value) => value !== null);
           return (
-            // biome-ignore lint/a11y/noStaticElementInteractions: pointing is an extra; the keys move on the chart.
             <li
               key={text}
               class={pointed === index ? "pointed" : undefined}

@@ -33,7 +33,15 @@ export function Annotations({ warnings, infos }: Pick<Answer<unknown>, "warnings
   );
 }
 
-function Notes({ kind, title, texts }: { kind: "warning" | "info"; title: string; texts: readonly string[] }) {
+function Notes({
+  kind,
+  title,
+  texts,
+}: {
+  kind: "warning" | "info";
+  title: string;
+  texts: readonly string[];
+}) {
   return (
     <div class={`notice notice-${kind}`}>
       {texts.map((text) => (

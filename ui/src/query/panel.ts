@@ -48,8 +48,26 @@ export function stepMs(resolution: Resolution, rangeMs: number): number {
 
 /** The ranges that − and + step through. */
 export const RANGES_MS: readonly number[] = [
-  1, 10, 60, 5 * 60, 15 * 60, 30 * 60, 3_600, 2 * 3_600, 6 * 3_600, 12 * 3_600, 86_400, 2 * 86_400,
-  7 * 86_400, 14 * 86_400, 28 * 86_400, 56 * 86_400, 112 * 86_400, 182 * 86_400, 365 * 86_400, 730 * 86_400,
+  1,
+  10,
+  60,
+  5 * 60,
+  15 * 60,
+  30 * 60,
+  3_600,
+  2 * 3_600,
+  6 * 3_600,
+  12 * 3_600,
+  86_400,
+  2 * 86_400,
+  7 * 86_400,
+  14 * 86_400,
+  28 * 86_400,
+  56 * 86_400,
+  112 * 86_400,
+  182 * 86_400,
+  365 * 86_400,
+  730 * 86_400,
 ].map((seconds) => seconds * 1_000);
 
 export function nextRange(rangeMs: number): number {

@@ -62,7 +62,12 @@ function Suggestion() {
       {all
         .filter((other) => other !== best)
         .map((other) => (
-          <button type="button" class="chip" key={other.metric} onClick={() => setPanel(0, suggestedPanel(other))}>
+          <button
+            type="button"
+            class="chip"
+            key={other.metric}
+            onClick={() => setPanel(0, suggestedPanel(other))}
+          >
             {other.title}
           </button>
         ))}

@@ -42,7 +42,8 @@ export function QueryPanel({ index, panel, suggested }: Props) {
     if (!(suggested && touched.current)) setDraft(panel.expr);
   }, [panel.expr, suggested]);
 
-  const change = (changes: Partial<Panel>) => setPanel(index, { ...panel, expr: draft.trim() === "" ? panel.expr : draft, ...changes });
+  const change = (changes: Partial<Panel>) =>
+    setPanel(index, { ...panel, expr: draft.trim() === "" ? panel.expr : draft, ...changes });
   const execute = (expr = draft) => {
     remember(expr);
     setFormatError(null);
@@ -102,7 +103,12 @@ export function QueryPanel({ index, panel, suggested }: Props) {
         <button type="button" class="button primary" onClick={() => execute()} title="Run the query (Enter)">
           Execute
         </button>
-        <Menu class="button icon-only" label={`More for query ${index + 1}`} face={<Icon name="more" />} align="right">
+        <Menu
+          class="button icon-only"
+          label={`More for query ${index + 1}`}
+          face={<Icon name="more" />}
+          align="right"
+        >
           <button type="button" onClick={() => void format()} disabled={draft.trim() === ""}>
             Format expression
           </button>
@@ -156,7 +162,12 @@ export function QueryPanel({ index, panel, suggested }: Props) {
               {panel.yAxisMin === null || panel.yAxisMin === 0 ? "From 0" : `From ${panel.yAxisMin}`}
             </button>
             {views.length > 0 && (
-              <button type="button" class="button" title="Back to the view before zooming (z)" onClick={zoomBack}>
+              <button
+                type="button"
+                class="button"
+                title="Back to the view before zooming (z)"
+                onClick={zoomBack}
+              >
                 <Icon name="undo" />
                 Zoom back
               </button>
@@ -169,6 +180,7 @@ export function QueryPanel({ index, panel, suggested }: Props) {
           <GraphTab
             panel={panel}
             run={run}
+            fit={suggested}
             onZoom={(start, end) => {
               const rangeMs = Math.max(RANGE_MS_MIN, Math.round((end - start) / 1_000) * 1_000);
               zoomTo({ rangeMs, endMs: Math.round(end / 1_000) * 1_000 });
@@ -176,7 +188,10 @@ export function QueryPanel({ index, panel, suggested }: Props) {
             onZoomOut={() => {
               const rangeMs = nextRange(panel.rangeMs);
               // The middle stays where it is; what follows the clock goes on doing so.
-              const endMs = panel.endMs === null ? null : panel.endMs + Math.round((rangeMs - panel.rangeMs) / 2_000) * 1_000;
+              const endMs =
+                panel.endMs === null
+                  ? null
+                  : panel.endMs + Math.round((rangeMs - panel.rangeMs) / 2_000) * 1_000;
               zoomTo({ rangeMs, endMs });
             }}
           />

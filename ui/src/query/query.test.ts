@@ -7,7 +7,11 @@ const { matching, withEntry } = await import("./history");
 
 test.each([
   ["1:4: parse error: unclosed left brace", "up{", { line: 1, column: 4, offset: 3, source: "up{" }],
-  ['invalid parameter "query": 1:1: parse error: x', "foo", { line: 1, column: 1, offset: 0, message: "parse error: x" }],
+  [
+    'invalid parameter "query": 1:1: parse error: x',
+    "foo",
+    { line: 1, column: 1, offset: 0, message: "parse error: x" },
+  ],
   ["2:3: parse error: no", "a +\n b b", { line: 2, column: 3, offset: 6, source: " b b" }],
   // Columns are bytes: ö takes two.
   ["1:6: parse error: no", '"ö" b', { offset: 4 }],

@@ -1,6 +1,6 @@
 // A series' labels, set so that names and values can be told apart at a glance.
 
-import { labelName, labelPairs, type Labels } from "../format/series";
+import { type Labels, labelName, labelPairs } from "../format/series";
 
 const LEGACY_METRIC = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 
@@ -20,7 +20,11 @@ export function SeriesName({ labels, hidden }: { labels: Labels; hidden?: Readon
       {(pairs.length > 0 || !bare) && (
         <>
           {"{"}
-          {name !== "" && !bare && <span class="series-metric">"{name}"{pairs.length > 0 ? ", " : ""}</span>}
+          {name !== "" && !bare && (
+            <span class="series-metric">
+              "{name}"{pairs.length > 0 ? ", " : ""}
+            </span>
+          )}
           {pairs.map(([label, value], index) => (
             <span key={label}>
               {index > 0 && ", "}

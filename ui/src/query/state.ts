@@ -11,7 +11,7 @@ export const panels = computed<Panel[]>(() => {
 });
 
 // Panels move when one above them goes; their identity (what was typed, hidden, zoomed) moves along.
-let ids: number[] = [];
+const ids: number[] = [];
 let nextId = 1;
 
 /** One lasting number per panel, in the order of the panels. */
@@ -36,7 +36,10 @@ export function setPanel(index: number, panel: Panel): void {
 
 export function addPanel(): void {
   const last = panels.peek().at(-1);
-  write([...panels.peek(), { ...DEFAULT_PANEL, tab: last?.tab ?? "graph", rangeMs: last?.rangeMs ?? DEFAULT_PANEL.rangeMs }]);
+  write([
+    ...panels.peek(),
+    { ...DEFAULT_PANEL, tab: last?.tab ?? "graph", rangeMs: last?.rangeMs ?? DEFAULT_PANEL.rangeMs },
+  ]);
 }
 
 export function duplicatePanel(index: number, panel: Panel): void {

@@ -22,6 +22,10 @@ test("with host metrics, CPU use", async () => {
 });
 
 test("a suggestion is a graph", () => {
-  expect(suggestedPanel(SUGGESTIONS[0] ?? null)).toMatchObject({ tab: "graph", displayMode: "stacked", expr: cpu });
+  expect(suggestedPanel(SUGGESTIONS[0] ?? null)).toMatchObject({
+    tab: "graph",
+    displayMode: "stacked",
+    expr: cpu,
+  });
   expect(suggestedPanel(null)).toMatchObject({ tab: "graph", expr: "" });
 });

@@ -27,7 +27,11 @@ export const SUGGESTIONS: readonly Suggestion[] = [
   },
   { title: "CPU busy (Telegraf)", metric: "cpu_usage_idle", expr: '100 - cpu_usage_idle{cpu="cpu-total"}' },
   { title: "Load", metric: "node_load1", expr: "node_load1" },
-  { title: "Memory available", metric: "node_memory_MemAvailable_bytes", expr: "node_memory_MemAvailable_bytes" },
+  {
+    title: "Memory available",
+    metric: "node_memory_MemAvailable_bytes",
+    expr: "node_memory_MemAvailable_bytes",
+  },
   {
     title: "Network received",
     metric: "node_network_receive_bytes_total",
@@ -81,13 +85,15 @@ export function useSuggestions(wanted: boolean): void {
     let looks = 0;
     const round = async () => {
       try {
-        const next = await look(controller.signal);
+        const next = document.hidden ? found.peek() : await look(controller.signal);
         if (controller.signal.aborted) return;
-        if (next.best !== found.peek().best || next.all.length !== found.peek().all.length) found.value = next;
+        if (next.best !== found.peek().best || next.all.length !== found.peek().all.length)
+          found.value = next;
       } catch {
         // Not ready yet, or gone: the shell says so, and the next round may fare better.
       }
-      const settled = found.peek().best !== null && (found.peek().best === SUGGESTIONS[0] || ++looks >= LOOKS_MAX);
+      const settled =
+        found.peek().best !== null && (found.peek().best === SUGGESTIONS[0] || ++looks >= LOOKS_MAX);
       if (!controller.signal.aborted && !settled) timer = window.setTimeout(round, LOOK_MS);
     };
     void round();

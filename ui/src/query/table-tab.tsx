@@ -2,7 +2,15 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { ask, useRequest } from "../api/client";
-import { bucketRange, decodeQueryData, type Histogram, parseValue, type QueryData, type Sample, type Series } from "../api/values";
+import {
+  bucketRange,
+  decodeQueryData,
+  type Histogram,
+  parseValue,
+  type QueryData,
+  type Sample,
+  type Series,
+} from "../api/values";
 import { count, plural } from "../format/number";
 import { seriesText } from "../format/series";
 import { formatTime } from "../format/time";
@@ -25,7 +33,13 @@ export function TableTab({ panel, run }: { panel: Panel; run: number }) {
     const answer = await ask("query", { query: panel.expr, time: String(timeMs / 1_000) }, signal);
     return { ...answer, data: decodeQueryData(answer.data), timeMs };
   });
-  const parts = data ? [size(data.data), `${Math.round(data.ms)} ms`, `at ${formatTime(data.timeMs - (data.timeMs % 1_000), zone.value)}`] : [];
+  const parts = data
+    ? [
+        size(data.data),
+        `${Math.round(data.ms)} ms`,
+        `at ${formatTime(data.timeMs - (data.timeMs % 1_000), zone.value)}`,
+      ]
+    : [];
   return (
     <>
       <Stats parts={parts} loading={loading} />
@@ -160,7 +174,9 @@ function HistogramValue({ histogram, withTime }: { histogram: Histogram; withTim
     <details class="histogram">
       <summary>
         count {histogram.count}, sum {histogram.sum}
-        {withTime && <span class="muted"> @ {formatTime(Math.round(histogram.time * 1_000), zone.value)}</span>}
+        {withTime && (
+          <span class="muted"> @ {formatTime(Math.round(histogram.time * 1_000), zone.value)}</span>
+        )}
       </summary>
       <table>
         <thead>

@@ -16,7 +16,13 @@ export function RangeControl({ panel, onChange }: Props) {
   const set = (rangeMs: number) => onChange({ rangeMs });
   return (
     <div class="joined">
-      <button type="button" class="button icon-only" aria-label="Shorter range" title="Shorter range" onClick={() => set(previousRange(panel.rangeMs))}>
+      <button
+        type="button"
+        class="button icon-only"
+        aria-label="Shorter range"
+        title="Shorter range"
+        onClick={() => set(previousRange(panel.rangeMs))}
+      >
         <Icon name="minus" />
       </button>
       <TextInput
@@ -29,7 +35,13 @@ export function RangeControl({ panel, onChange }: Props) {
           return Boolean(ms);
         }}
       />
-      <button type="button" class="button icon-only" aria-label="Longer range" title="Longer range" onClick={() => set(nextRange(panel.rangeMs))}>
+      <button
+        type="button"
+        class="button icon-only"
+        aria-label="Longer range"
+        title="Longer range"
+        onClick={() => set(nextRange(panel.rangeMs))}
+      >
         <Icon name="plus" />
       </button>
     </div>
@@ -48,7 +60,13 @@ export function TimeControl({ panel, onChange }: Props) {
   };
   return (
     <div class="joined">
-      <button type="button" class="button icon-only" aria-label={`${what}: earlier`} title="Earlier" onClick={() => move(-1)}>
+      <button
+        type="button"
+        class="button icon-only"
+        aria-label={`${what}: earlier`}
+        title="Earlier"
+        onClick={() => move(-1)}
+      >
         <Icon name="left" />
       </button>
       <TextInput
@@ -64,11 +82,22 @@ export function TimeControl({ panel, onChange }: Props) {
         }}
       />
       {panel.endMs !== null && (
-        <button type="button" class="button" title="Follow the clock" onClick={() => onChange({ endMs: null })}>
+        <button
+          type="button"
+          class="button"
+          title="Follow the clock"
+          onClick={() => onChange({ endMs: null })}
+        >
           Now
         </button>
       )}
-      <button type="button" class="button icon-only" aria-label={`${what}: later`} title="Later" onClick={() => move(1)}>
+      <button
+        type="button"
+        class="button icon-only"
+        aria-label={`${what}: later`}
+        title="Later"
+        onClick={() => move(1)}
+      >
         <Icon name="right" />
       </button>
     </div>
@@ -80,8 +109,16 @@ const FIXED_S = [1, 5, 10, 15, 30, 60, 300, 900, 3_600, 21_600, 86_400];
 export function ResolutionControl({ panel, onChange }: Props) {
   const { resolution, rangeMs } = panel;
   const set = (next: Resolution) => onChange({ resolution: next });
-  const value = resolution.type === "auto" ? resolution.density : resolution.type === "fixed" ? String(resolution.stepMs / 1_000) : "custom";
-  const fixed = resolution.type === "fixed" && !FIXED_S.includes(resolution.stepMs / 1_000) ? [...FIXED_S, resolution.stepMs / 1_000] : FIXED_S;
+  const value =
+    resolution.type === "auto"
+      ? resolution.density
+      : resolution.type === "fixed"
+        ? String(resolution.stepMs / 1_000)
+        : "custom";
+  const fixed =
+    resolution.type === "fixed" && !FIXED_S.includes(resolution.stepMs / 1_000)
+      ? [...FIXED_S, resolution.stepMs / 1_000]
+      : FIXED_S;
   return (
     <div class="joined">
       <select
@@ -91,7 +128,8 @@ export function ResolutionControl({ panel, onChange }: Props) {
         value={value}
         onChange={(event) => {
           const chosen = event.currentTarget.value;
-          if (chosen === "low" || chosen === "medium" || chosen === "high") set({ type: "auto", density: chosen });
+          if (chosen === "low" || chosen === "medium" || chosen === "high")
+            set({ type: "auto", density: chosen });
           else if (chosen === "custom") set({ type: "custom", stepMs: stepMs(resolution, rangeMs) });
           else set({ type: "fixed", stepMs: Number(chosen) * 1_000 });
         }}

@@ -18,13 +18,29 @@ test.each<[why: string, query: string, panels: Panel[]]>([
   ["UTF-8", '?g0.expr={"größe"}', [panel({ expr: '{"größe"}' })]],
 
   // Prometheus 1 and 2.
-  ["2.x graph", "?g0.expr=up&g0.tab=0&g0.range_input=2h&g0.stacked=1", [panel({ expr: "up", tab: "graph", rangeMs: 7_200_000, displayMode: "stacked" })]],
+  [
+    "2.x graph",
+    "?g0.expr=up&g0.tab=0&g0.range_input=2h&g0.stacked=1",
+    [panel({ expr: "up", tab: "graph", rangeMs: 7_200_000, displayMode: "stacked" })],
+  ],
   ["2.x not stacked", "?g0.expr=up&g0.stacked=0", [panel({ expr: "up" })]],
-  ["2.x end time to the minute", "?g0.expr=up&g0.end_input=2026-11-24%2012%3A00", [panel({ expr: "up", endMs: NOON })]],
-  ["2.x step", "?g0.expr=up&g0.step_input=30", [panel({ expr: "up", resolution: { type: "custom", stepMs: 30_000 } })]],
+  [
+    "2.x end time to the minute",
+    "?g0.expr=up&g0.end_input=2026-11-24%2012%3A00",
+    [panel({ expr: "up", endMs: NOON })],
+  ],
+  [
+    "2.x step",
+    "?g0.expr=up&g0.step_input=30",
+    [panel({ expr: "up", resolution: { type: "custom", stepMs: 30_000 } })],
+  ],
   ["2.x no step", "?g0.expr=up&g0.step_input=", [panel({ expr: "up" })]],
   ["2.x step of nothing", "?g0.expr=up&g0.step_input=0", [panel({ expr: "up" })]],
-  ["moment of the table", "?g0.expr=up&g0.moment_input=2026-11-24+12:00:00", [panel({ expr: "up", endMs: NOON })]],
+  [
+    "moment of the table",
+    "?g0.expr=up&g0.moment_input=2026-11-24+12:00:00",
+    [panel({ expr: "up", endMs: NOON })],
+  ],
   [
     "moment wins over end",
     "?g0.expr=up&g0.end_input=2020-01-01+00:00:00&g0.moment_input=2026-11-24+12:00:00",
@@ -35,8 +51,16 @@ test.each<[why: string, query: string, panels: Panel[]]>([
     "?g0.expr=up&g0.end_input=2026-11-24+12:00:00&g0.moment_input=later",
     [panel({ expr: "up", endMs: NOON })],
   ],
-  ["stacked wins over display_mode", "?g0.expr=up&g0.stacked=0&g0.display_mode=stacked", [panel({ expr: "up" })]],
-  ["res_* wins over step_input", "?g0.expr=up&g0.step_input=30&g0.res_type=fixed&g0.res_step=60", [panel({ expr: "up", resolution: { type: "fixed", stepMs: 60_000 } })]],
+  [
+    "stacked wins over display_mode",
+    "?g0.expr=up&g0.stacked=0&g0.display_mode=stacked",
+    [panel({ expr: "up" })],
+  ],
+  [
+    "res_* wins over step_input",
+    "?g0.expr=up&g0.step_input=30&g0.res_type=fixed&g0.res_step=60",
+    [panel({ expr: "up", resolution: { type: "fixed", stepMs: 60_000 } })],
+  ],
 
   // Prometheus 3.
   [
@@ -58,12 +82,28 @@ test.each<[why: string, query: string, panels: Panel[]]>([
   ],
   ["explain shows the table", "?g0.expr=up&g0.tab=explain", [panel({ expr: "up" })]],
   ["heatmap is kept", "?g0.expr=up&g0.display_mode=heatmap", [panel({ expr: "up", displayMode: "heatmap" })]],
-  ["low density", "?g0.expr=up&g0.res_type=auto&g0.res_density=low", [panel({ expr: "up", resolution: { type: "auto", density: "low" } })]],
-  ["fractional step", "?g0.expr=up&g0.res_type=custom&g0.res_step=0.5", [panel({ expr: "up", resolution: { type: "custom", stepMs: 500 } })]],
-  ["step as a duration", "?g0.expr=up&g0.res_type=custom&g0.res_step=1m", [panel({ expr: "up", resolution: { type: "custom", stepMs: 60_000 } })]],
+  [
+    "low density",
+    "?g0.expr=up&g0.res_type=auto&g0.res_density=low",
+    [panel({ expr: "up", resolution: { type: "auto", density: "low" } })],
+  ],
+  [
+    "fractional step",
+    "?g0.expr=up&g0.res_type=custom&g0.res_step=0.5",
+    [panel({ expr: "up", resolution: { type: "custom", stepMs: 500 } })],
+  ],
+  [
+    "step as a duration",
+    "?g0.expr=up&g0.res_type=custom&g0.res_step=1m",
+    [panel({ expr: "up", resolution: { type: "custom", stepMs: 60_000 } })],
+  ],
   ["negative axis", "?g0.expr=up&g0.y_axis_min=-1.5", [panel({ expr: "up", yAxisMin: -1.5 })]],
   ["empty axis", "?g0.expr=up&g0.y_axis_min=", [panel({ expr: "up" })]],
-  ["ISO time with offset", "?g0.expr=up&g0.end_input=2026-11-24T14:00:00%2B02:00", [panel({ expr: "up", endMs: NOON })]],
+  [
+    "ISO time with offset",
+    "?g0.expr=up&g0.end_input=2026-11-24T14:00:00%2B02:00",
+    [panel({ expr: "up", endMs: NOON })],
+  ],
 
   // What nobody should write, and somebody will.
   ["unknown tab", "?g0.expr=up&g0.tab=7", [panel({ expr: "up" })]],
@@ -81,7 +121,11 @@ test.each<[why: string, query: string, panels: Panel[]]>([
   ["broken percent", "?g0.expr=%E0%A4%A", [panel({ expr: "\ufffd%A" })]],
   ["the first of two wins", "?g0.expr=a&g0.expr=b", [panel({ expr: "a" })]],
   ["a gap ends the list", "?g0.expr=a&g2.expr=c", [panel({ expr: "a" })]],
-  ["order does not matter", "?g1.expr=b&g0.tab=0&g0.expr=a", [panel({ expr: "a", tab: "graph" }), panel({ expr: "b" })]],
+  [
+    "order does not matter",
+    "?g1.expr=b&g0.tab=0&g0.expr=a",
+    [panel({ expr: "a", tab: "graph" }), panel({ expr: "b" })],
+  ],
 ])("decode: %s", (_why, query, panels) => {
   expect(decodePanels(query)).toEqual(panels);
 });

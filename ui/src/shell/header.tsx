@@ -6,7 +6,7 @@ import { Dialog } from "../controls/dialog";
 import { Icon } from "../controls/icons";
 import { Menu } from "../controls/menu";
 import { zoneName } from "../format/time";
-import { href, location } from "../router";
+import { href, location, pageHref } from "../router";
 import { singleKeys, type Theme, theme, zone } from "../settings";
 import { allShortcuts } from "./keys";
 
@@ -18,9 +18,10 @@ const STATUS_PAGES = [
 ] as const;
 
 function PageLink({ path, text }: { path: string; text: string }) {
-  const current = location.value.path === path || (path === "/query" && /^\/(graph)?$/.test(location.value.path));
+  const current =
+    location.value.path === path || (path === "/query" && /^\/(graph)?$/.test(location.value.path));
   return (
-    <a href={href(path)} data-page="" aria-current={current ? "page" : undefined}>
+    <a href={pageHref(path)} data-page="" aria-current={current ? "page" : undefined}>
       {text}
     </a>
   );
@@ -56,7 +57,13 @@ export function Header({ onKeys }: { onKeys(): void }) {
       <div class="header-end">
         <ZoneButton />
         <ThemeMenu />
-        <button type="button" class="button quiet icon-only" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={onKeys}>
+        <button
+          type="button"
+          class="button quiet icon-only"
+          aria-label="Keyboard shortcuts"
+          title="Keyboard shortcuts (?)"
+          onClick={onKeys}
+        >
           ?
         </button>
       </div>

@@ -9,8 +9,8 @@ export function Notices() {
       <ReadinessNotice />
       {reloadFailed.value && (
         <p class="notice notice-error">
-          <strong>The configuration was not taken.</strong> The last reload failed and the configuration before it is
-          in force. The server's log says why.
+          <strong>The configuration was not taken.</strong> The last reload failed and the configuration
+          before it is in force. The server's log says why.
         </p>
       )}
       {clockSkew.value !== 0 && (

@@ -20,7 +20,10 @@ interface PageProps<T> {
 
 function StatusPage<T>({ title, path, params = {}, children }: PageProps<T>) {
   const key = JSON.stringify([path, params, tick.value]);
-  const { data, error } = useRequest(key, async (signal) => (await ask<T>(`status/${path}`, params, signal)).data);
+  const { data, error } = useRequest(
+    key,
+    async (signal) => (await ask<T>(`status/${path}`, params, signal)).data,
+  );
   return (
     <div class="page page-narrow">
       <h1>{title}</h1>
@@ -71,7 +74,12 @@ export function RuntimePage() {
     <>
       <StatusPage<Record<string, unknown>> title="Runtime & build" path="runtimeinfo">
         {(info) => (
-          <Facts rows={[...Object.entries(info).map(([name, value]) => [words(name), fact(value)] as const), ["Lookback", LOOKBACK]]} />
+          <Facts
+            rows={[
+              ...Object.entries(info).map(([name, value]) => [words(name), fact(value)] as const),
+              ["Lookback", LOOKBACK],
+            ]}
+          />
         )}
       </StatusPage>
       <BuildInfo />
@@ -153,7 +161,13 @@ interface Count {
 }
 
 interface Storage {
-  readonly headStats: { numSeries: number; numLabelPairs?: number; chunkCount: number; minTime: number; maxTime: number };
+  readonly headStats: {
+    numSeries: number;
+    numLabelPairs?: number;
+    chunkCount: number;
+    minTime: number;
+    maxTime: number;
+  };
   readonly seriesCountByMetricName?: readonly Count[];
   readonly labelValueCountByLabelName?: readonly Count[];
   readonly memoryInBytesByLabelName?: readonly Count[];
@@ -167,7 +181,8 @@ export function StoragePage() {
       {(storage) => {
         const head = storage.headStats;
         // An empty head has the extremes of its number type.
-        const time = (ms: number) => (Math.abs(ms) < 8.64e15 ? formatTime(ms - (ms % 1_000), zone.value) : "–");
+        const time = (ms: number) =>
+          Math.abs(ms) < 8.64e15 ? formatTime(ms - (ms % 1_000), zone.value) : "–";
         return (
           <>
             <Facts
@@ -207,7 +222,15 @@ export function StoragePage() {
   );
 }
 
-function Top({ title, rows = [], unit = "none" }: { title: string; rows?: readonly Count[] | undefined; unit?: Unit }) {
+function Top({
+  title,
+  rows = [],
+  unit = "none",
+}: {
+  title: string;
+  rows?: readonly Count[] | undefined;
+  unit?: Unit;
+}) {
   const most = Math.max(1, ...rows.map((row) => row.value));
   return (
     <table class="top">

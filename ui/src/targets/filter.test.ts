@@ -58,9 +58,9 @@ test.each<[string, Partial<Filter>, Record<string, string[]>]>([
   ["words that no target has together", { search: "refused w1" }, {}],
 ])("filter by %s", (_what, filter, expected) => {
   const pools = poolsOf(ALL, { ...NONE, ...filter });
-  expect(Object.fromEntries(pools.map((pool) => [pool.name, pool.targets.map((one) => one.labels.instance)]))).toEqual(
-    expected,
-  );
+  expect(
+    Object.fromEntries(pools.map((pool) => [pool.name, pool.targets.map((one) => one.labels.instance)])),
+  ).toEqual(expected);
 });
 
 test("a pool counts all of its targets, whatever the filter", () => {

@@ -64,12 +64,15 @@ export interface Pool {
 
 /** Targets by pool, pools in the order of the alphabet; those without a match only while nothing is filtered. */
 export function poolsOf(targets: readonly Target[], filter: Filter): Pool[] {
-  const words = filter.search.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  const words = filter.search
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== "");
   const pools = new Map<string, { total: number; up: number; targets: Target[] }>();
   for (const target of targets) {
     if (filter.pool !== null && target.scrapePool !== filter.pool) continue;
-    let pool = pools.get(target.scrapePool);
-    if (!pool) pools.set(target.scrapePool, (pool = { total: 0, up: 0, targets: [] }));
+    const pool = pools.get(target.scrapePool) ?? { total: 0, up: 0, targets: [] };
+    pools.set(target.scrapePool, pool);
     pool.total++;
     if (target.health === "up") pool.up++;
     if (filter.health.length > 0 && !filter.health.includes(target.health)) continue;

@@ -11,14 +11,25 @@ import { formatTime } from "../format/time";
 import { tick } from "../refresh";
 import { location, navigate } from "../router";
 import { zone } from "../settings";
-import { decodeFilter, encodeFilter, type Filter, HEALTHS, type Health, type Pool, poolsOf, type Target } from "./filter";
+import {
+  decodeFilter,
+  encodeFilter,
+  type Filter,
+  HEALTHS,
+  type Health,
+  type Pool,
+  poolsOf,
+  type Target,
+} from "./filter";
 
 interface Targets {
   readonly activeTargets: readonly Target[];
   readonly droppedTargetCounts?: Readonly<Record<string, number>>;
 }
 
-type Row = { readonly kind: "pool"; readonly pool: Pool } | { readonly kind: "target"; readonly target: Target; readonly key: string };
+type Row =
+  | { readonly kind: "pool"; readonly pool: Pool }
+  | { readonly kind: "target"; readonly target: Target; readonly key: string };
 
 export function TargetsPage() {
   const search = location.value.search;
@@ -59,7 +70,11 @@ export function TargetsPage() {
         </p>
       )}
       {data && pools.length === 0 && (
-        <p class="empty muted">{targets.length === 0 ? "No targets are configured or discovered." : "No target matches the filters."}</p>
+        <p class="empty muted">
+          {targets.length === 0
+            ? "No targets are configured or discovered."
+            : "No target matches the filters."}
+        </p>
       )}
       <Windowed
         items={rows}
@@ -67,7 +82,11 @@ export function TargetsPage() {
         estimate={(row) => (row.kind === "pool" ? 52 : row.target.lastError === "" ? 58 : 84)}
         render={(row) =>
           row.kind === "pool" ? (
-            <PoolHead pool={row.pool} collapsed={filter.collapsed.includes(row.pool.name)} onToggle={() => toggle(row.pool.name)} />
+            <PoolHead
+              pool={row.pool}
+              collapsed={filter.collapsed.includes(row.pool.name)}
+              onToggle={() => toggle(row.pool.name)}
+            />
           ) : (
             <TargetRow target={row.target} now={data?.at ?? Date.now()} />
           )
@@ -97,7 +116,8 @@ function rowsOf(pools: readonly Pool[], collapsed: readonly string[]): Row[] {
 function summary(pools: readonly Pool[], all: number): string {
   const shown = pools.flatMap((pool) => pool.targets);
   const down = shown.filter((target) => target.health === "down").length;
-  const size = shown.length === all ? plural(all, "target") : `${count(shown.length)} of ${plural(all, "target")}`;
+  const size =
+    shown.length === all ? plural(all, "target") : `${count(shown.length)} of ${plural(all, "target")}`;
   return `${size} in ${plural(pools.length, "pool")} · ${down === 0 ? "none down" : `${count(down)} down`}`;
 }
 
@@ -120,7 +140,9 @@ function Filters({ filter, targets, onChange }: FiltersProps) {
       >
         <option value="">All pools</option>
         {/* A pool from a link stays chosen, even if it is gone. */}
-        {filter.pool !== null && !names.includes(filter.pool) && <option value={filter.pool}>{filter.pool}</option>}
+        {filter.pool !== null && !names.includes(filter.pool) && (
+          <option value={filter.pool}>{filter.pool}</option>
+        )}
         {names.map((name) => (
           <option key={name} value={name}>
             {name}
