@@ -34,6 +34,8 @@ test.each([
   [["node_memory_MemFree_bytes"], "bytes"],
   [["node_memory_MemFree_bytes", "go_memstats_heap_bytes"], "bytes"],
   [["node_memory_MemFree_bytes", "up"], "none"],
+  [["node_network_receive_bytes_total"], "bytes"],
+  [["node_disk_io_time_seconds_total"], "seconds"],
   [["scrape_duration_seconds"], "seconds"],
   [["process_start_time_seconds"], "none"],
   [["node_boot_time_seconds"], "none"],

@@ -10,16 +10,13 @@ export function unitOfNames(names: readonly string[]): Unit {
   return units.size === 1 && only ? only : "none";
 }
 
-function unitOfName(name: string): Unit {
-  if (/_bytes$/.test(name)) return "bytes";
-  if (
-    /_(duration|time)_seconds$|_duration$|_seconds$/.test(name) &&
-    !/(timestamp|boot_time|start_time|last_.*)_seconds$/.test(name)
-  ) {
-    return "seconds";
-  }
-  if (/_percent$/.test(name)) return "percent";
-  return "none";
+function unitOfName(metric: string): Unit {
+  const name = metric.replace(/_total$/, "");
+  if (name.endsWith("_bytes")) return "bytes";
+  if (name.endsWith("_percent")) return "percent";
+  // A point in time is counted in seconds as well, but "20781d" says nothing.
+  if (/(timestamp|boot_time|start_time|last_.*)_seconds$/.test(name)) return "none";
+  return name.endsWith("_seconds") ? "seconds" : "none";
 }
 
 const SI = ["y", "z", "a", "f", "p", "n", "µ", "m", "", "k", "M", "G", "T", "P", "E", "Z", "Y"];

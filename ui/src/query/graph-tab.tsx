@@ -98,7 +98,7 @@ export function GraphTab({ panel, run, fit, onZoom, onZoomOut }: Props) {
     : [];
   return (
     <>
-      <Stats parts={parts} loading={loading} />
+      {(!error || loading) && <Stats parts={parts} loading={loading} />}
       {error && <QueryError error={error} expr={panel.expr} />}
       {data && !error && (
         <>

@@ -42,7 +42,7 @@ export function TableTab({ panel, run }: { panel: Panel; run: number }) {
     : [];
   return (
     <>
-      <Stats parts={parts} loading={loading} />
+      {(!error || loading) && <Stats parts={parts} loading={loading} />}
       {error && <QueryError error={error} expr={panel.expr} />}
       {data && !error && (
         <>
