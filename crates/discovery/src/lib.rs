@@ -1,0 +1,21 @@
+//! Where targets come from: static lists and files, merged into one current set per job.
+//!
+//! A [`DiscoveryManager`] runs one provider per distinct configuration, however many jobs name it,
+//! and keeps those whose configuration a reload does not change. A provider sends target groups
+//! keyed by their source: a group replaces the one with the same source, a group without targets
+//! deletes it, and a source that fails sends nothing, so that its last good targets stay.
+//!
+//! Readers watch one value, the whole current [`TargetSets`]: the newest wins, nothing queues.
+
+mod manager;
+
+pub use manager::DiscoveryManager;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use config::TargetGroup;
+
+/// All target groups of every job, by the job's name. A job without any target has an entry too,
+/// so that readers drop what it had before.
+pub type TargetSets = BTreeMap<String, Vec<Arc<TargetGroup>>>;
