@@ -1,0 +1,242 @@
+//! Aggregations that fold series one after the other: `sum`, `avg`, `min`, `max`, `count`,
+//! `group`, `stddev`, `stdvar`, `quantile`.
+//!
+//! A fold keeps a few floats a group and step, whatever the number of series. Values are taken in
+//! the order of the series, because compensated sums depend on it. `quantile` alone has to keep
+//! all values.
+
+use crate::column::{ABSENT, Column, Scalar, is_present};
+use crate::gomath::{kahan_add, quantile};
+
+/// An aggregation by folding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fold {
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Count,
+    Group,
+    Stddev,
+    Stdvar,
+    Quantile,
+}
+
+/// The running state of one group over all steps.
+#[derive(Debug)]
+pub(crate) struct Accumulator {
+    fold: Fold,
+    /// Sum, extreme, count or sum of squares; [`ABSENT`] where nothing has come yet.
+    value: Vec<f64>,
+    /// Compensation of the sum, or the running mean of a deviation.
+    second: Vec<f64>,
+    /// Values that have come, where the fold needs it.
+    count: Vec<f64>,
+    /// Running means of averages whose sum would overflow; empty until that happens.
+    mean: Vec<f64>,
+    /// All values by step, for quantiles.
+    all: Vec<Vec<f64>>,
+    /// Whether one of the series is to lose its name.
+    pub(crate) drop_name: bool,
+}
+
+impl Accumulator {
+    pub(crate) fn new(fold: Fold, steps: usize) -> Accumulator {
+        let sized = |wanted: bool| if wanted { vec![0.0; steps] } else { Vec::new() };
+        let deviates = matches!(fold, Fold::Stddev | Fold::Stdvar);
+        Accumulator {
+            fold,
+            value: vec![ABSENT; steps],
+            second: sized(deviates || matches!(fold, Fold::Sum | Fold::Avg)),
+            count: sized(deviates || fold == Fold::Avg),
+            mean: Vec::new(),
+            all: if fold == Fold::Quantile {
+                vec![Vec::new(); steps]
+            } else {
+                Vec::new()
+            },
+            drop_name: false,
+        }
+    }
+
+    /// Takes one series in.
+    pub(crate) fn add(&mut self, column: &Column) {
+        let (first, values) = column.parts();
+        match self.fold {
+            Fold::Sum => {
+                let sums = &mut self.value[first..first + values.len()];
+                let compensations = &mut self.second[first..first + values.len()];
+                for ((&value, sum), c) in values.iter().zip(sums).zip(compensations) {
+                    if is_present(value) {
+                        if is_present(*sum) {
+                            kahan_add(value, sum, c);
+                        } else {
+                            *sum = value;
+                        }
+                    }
+                }
+            }
+            Fold::Count => self.each(column, |count, _| count + 1.0, |_| 1.0),
+            Fold::Group => self.each(column, |one, _| one, |_| 1.0),
+            Fold::Max => self.each(column, |max, v| pick(max, v, max < v), |v| v),
+            Fold::Min => self.each(column, |min, v| pick(min, v, min > v), |v| v),
+            Fold::Avg => {
+                for (step, value) in column.iter() {
+                    self.add_to_average(step, value);
+                }
+            }
+            Fold::Stddev | Fold::Stdvar => {
+                for (step, value) in column.iter() {
+                    self.add_to_deviation(step, value);
+                }
+            }
+            Fold::Quantile => {
+                for (step, value) in column.iter() {
+                    self.all[step].push(value);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn each(&mut self, column: &Column, fold: impl Fn(f64, f64) -> f64, start: fn(f64) -> f64) {
+        let (first, values) = column.parts();
+        let slots = &mut self.value[first..first + values.len()];
+        for (&value, slot) in values.iter().zip(slots) {
+            if is_present(value) {
+                *slot = if is_present(*slot) {
+                    fold(*slot, value)
+                } else {
+                    start(value)
+                };
+            }
+        }
+    }
+
+    fn add_to_average(&mut self, step: usize, value: f64) {
+        self.count[step] += 1.0;
+        let count = self.count[step];
+        if count == 1.0 {
+            self.value[step] = value;
+            return;
+        }
+        let averaged = self.mean.get(step).is_some_and(|m| is_present(*m));
+        if !averaged {
+            let (mut sum, mut c) = (self.value[step], self.second[step]);
+            kahan_add(value, &mut sum, &mut c);
+            if !sum.is_infinite() {
+                (self.value[step], self.second[step]) = (sum, c);
+                return;
+            }
+            // The sum would overflow: from here on the mean is updated value by value.
+            if self.mean.is_empty() {
+                self.mean = vec![ABSENT; self.value.len()];
+            }
+            self.mean[step] = self.value[step] / (count - 1.0);
+            self.second[step] /= count - 1.0;
+        }
+        let q = (count - 1.0) / count;
+        let (mut mean, mut c) = (q * self.mean[step], q * self.second[step]);
+        kahan_add(value / count, &mut mean, &mut c);
+        (self.mean[step], self.second[step]) = (mean, c);
+    }
+
+    fn add_to_deviation(&mut self, step: usize, value: f64) {
+        self.count[step] += 1.0;
+        if self.count[step] == 1.0 {
+            self.second[step] = value;
+            self.value[step] = if value.is_finite() { 0.0 } else { f64::NAN };
+            return;
+        }
+        let delta = value - self.second[step];
+        self.second[step] += delta / self.count[step];
+        self.value[step] += delta * (value - self.second[step]);
+    }
+
+    /// The group's values. `parameter` is the quantile that is asked for.
+    pub(crate) fn finish(self, parameter: &Scalar) -> Column {
+        let Accumulator {
+            fold,
+            mut value,
+            second,
+            count,
+            mean,
+            all,
+            ..
+        } = self;
+        if fold == Fold::Quantile {
+            let values = all.into_iter().enumerate().map(|(step, mut values)| {
+                if values.is_empty() {
+                    ABSENT
+                } else {
+                    quantile(parameter.at(step), &mut values)
+                }
+            });
+            return Column::from_steps(values.collect());
+        }
+        for (step, value) in value.iter_mut().enumerate() {
+            if !is_present(*value) {
+                continue;
+            }
+            match fold {
+                Fold::Sum => *value += second[step],
+                Fold::Avg => {
+                    *value = match mean.get(step) {
+                        Some(mean) if is_present(*mean) => mean + second[step],
+                        _ => *value / count[step] + second[step] / count[step],
+                    }
+                }
+                Fold::Stdvar => *value /= count[step],
+                Fold::Stddev => *value = (*value / count[step]).sqrt(),
+                Fold::Min | Fold::Max | Fold::Count | Fold::Group | Fold::Quantile => {}
+            }
+        }
+        Column::from_steps(value)
+    }
+}
+
+/// The new value if it wins, or if there was only NaN so far.
+#[inline(always)]
+fn pick(old: f64, new: f64, wins: bool) -> f64 {
+    if wins || old.is_nan() { new } else { old }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fold(fold: Fold, values: &[f64]) -> f64 {
+        let mut accumulator = Accumulator::new(fold, 1);
+        for &value in values {
+            accumulator.add(&Column::single(0, value));
+        }
+        accumulator.finish(&Scalar::Constant(0.5)).get(0)
+    }
+
+    #[test]
+    fn folds() {
+        const NAN: f64 = f64::NAN;
+        for (kind, values, expected) in [
+            (Fold::Sum, &[1e100, 1.0, -1e100][..], 1.0),
+            (Fold::Avg, &[1.0, 2.0, 6.0], 3.0),
+            // The sum overflows, the mean does not.
+            (Fold::Avg, &[f64::MAX, f64::MAX], f64::MAX),
+            (Fold::Avg, &[f64::INFINITY, 1.0], f64::INFINITY),
+            (Fold::Min, &[NAN, 2.0, 1.0, NAN], 1.0),
+            (Fold::Max, &[NAN, 2.0, 1.0, NAN], 2.0),
+            (Fold::Count, &[NAN, 2.0], 2.0),
+            (Fold::Group, &[NAN, 2.0], 1.0),
+            (Fold::Stdvar, &[1.0, 3.0], 1.0),
+            (Fold::Stddev, &[1.0, 5.0], 2.0),
+            (Fold::Stddev, &[f64::INFINITY, 5.0], NAN),
+            (Fold::Quantile, &[3.0, 1.0, 2.0], 2.0),
+        ] {
+            let got = fold(kind, values);
+            assert!(
+                got == expected || (got.is_nan() && expected.is_nan()),
+                "{kind:?} {values:?}: {got}"
+            );
+        }
+        assert!(!is_present(fold(Fold::Sum, &[])));
+    }
+}

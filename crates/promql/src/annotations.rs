@@ -1,0 +1,271 @@
+//! What is said about a query besides its answer: warnings and infos, with their places.
+//!
+//! The texts are read by people and matched by tools, so they are upstream's
+//! (util/annotations/annotations.go). Equal ones count once.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use crate::gomath::format_g;
+
+/// Byte range of an expression in the query.
+pub(crate) type Position = Range<usize>;
+
+/// How much an annotation weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Warning,
+    Info,
+}
+
+/// How a bucket sequence had to be repaired, over all times.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Monotonicity {
+    pub(crate) time_ms: (i64, i64),
+    pub(crate) bucket: (f64, f64),
+    pub(crate) difference_max: f64,
+    pub(crate) count: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Annotation {
+    level: Level,
+    position: Option<Position>,
+    monotonicity: Option<Monotonicity>,
+}
+
+/// What has been said so far, by text.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Annotations {
+    by_text: BTreeMap<String, Annotation>,
+}
+
+/// A metric's name if it is known at this place.
+fn for_metric(text: &str, metric: &str) -> String {
+    if metric.is_empty() {
+        text.to_owned()
+    } else {
+        format!("{text} for metric name {}", gocompat::strconv::quote(metric))
+    }
+}
+
+impl Annotations {
+    fn add(&mut self, level: Level, text: String, position: &Position) {
+        // Of equal texts the one that came last gives the place, as upstream.
+        self.by_text.insert(
+            text,
+            Annotation {
+                level,
+                position: Some(position.clone()),
+                monotonicity: None,
+            },
+        );
+    }
+
+    fn warn(&mut self, text: String, position: &Position) {
+        self.add(Level::Warning, format!("PromQL warning: {text}"), position);
+    }
+
+    fn inform(&mut self, text: String, position: &Position) {
+        self.add(Level::Info, format!("PromQL info: {text}"), position);
+    }
+
+    /// What storage said, without prefix and place.
+    pub(crate) fn storage_warning(&mut self, text: String) {
+        self.by_text.insert(
+            text,
+            Annotation {
+                level: Level::Warning,
+                position: None,
+                monotonicity: None,
+            },
+        );
+    }
+
+    pub(crate) fn invalid_quantile(&mut self, q: f64, position: &Position) {
+        let text = "quantile value should be between 0 and 1, got";
+        self.warn(format!("{text} {}", format_g(q)), position);
+    }
+
+    pub(crate) fn invalid_ratio(&mut self, ratio: f64, to: f64, position: &Position) {
+        let (ratio, to) = (format_g(ratio), format_g(to));
+        let text = "ratio value should be between -1 and 1, got";
+        self.warn(format!("{text} {ratio}, capping to {to}"), position);
+    }
+
+    pub(crate) fn bad_bucket_label(&mut self, metric: &str, le: &str, position: &Position) {
+        let le = gocompat::strconv::quote(le);
+        let text = format!("bucket label \"le\" is missing or has a malformed value of {le}");
+        self.warn(for_metric(&text, metric), position);
+    }
+
+    pub(crate) fn sort_in_range_query(&mut self, position: &Position) {
+        let text = "sort is ineffective for range queries since results are always ordered by \
+                    labels";
+        self.warn(text.to_owned(), position);
+    }
+
+    pub(crate) fn possible_non_counter(&mut self, metric: &str, position: &Position) {
+        let metric = gocompat::strconv::quote(metric);
+        let text = "metric might not be a counter, name does not end in \
+                    _total/_sum/_count/_bucket:";
+        self.inform(format!("{text} {metric}"), position);
+    }
+
+    pub(crate) fn possible_non_counter_type(
+        &mut self,
+        metric: &str,
+        kind: &str,
+        position: &Position,
+    ) {
+        let (metric, kind) = (
+            gocompat::strconv::quote(metric),
+            gocompat::strconv::quote(kind),
+        );
+        let text = "metric might not be a counter, __type__ label is not set to \"counter\" or \
+                    \"histogram\", got";
+        self.inform(format!("{text} {kind}: {metric}"), position);
+    }
+
+    pub(crate) fn incompatible_floats(&mut self, operator: &str, position: &Position) {
+        let text = "incompatible sample types encountered for binary operator";
+        let quoted = gocompat::strconv::quote(operator);
+        self.inform(
+            format!("{text} {quoted}: float {operator} float"),
+            position,
+        );
+    }
+
+    /// Repairs of one histogram; those of the same text are merged.
+    pub(crate) fn forced_monotonicity(
+        &mut self,
+        metric: &str,
+        position: &Position,
+        new: Monotonicity,
+    ) {
+        let text = "PromQL info: input to histogram_quantile needed to be fixed for monotonicity \
+                    (see https://prometheus.io/docs/prometheus/latest/querying/functions/\
+                    #histogram_quantile)";
+        let entry = self
+            .by_text
+            .entry(for_metric(text, metric))
+            .or_insert_with(|| Annotation {
+                level: Level::Info,
+                position: Some(position.clone()),
+                monotonicity: None,
+            });
+        match &mut entry.monotonicity {
+            Some(old) => {
+                old.time_ms.0 = old.time_ms.0.min(new.time_ms.0);
+                old.time_ms.1 = old.time_ms.1.max(new.time_ms.1);
+                old.bucket.0 = old.bucket.0.min(new.bucket.0);
+                old.bucket.1 = old.bucket.1.max(new.bucket.1);
+                old.difference_max = old.difference_max.max(new.difference_max);
+                old.count += new.count;
+            }
+            none => *none = Some(new),
+        }
+    }
+
+    /// Warnings and infos as text, sorted; places are `(line:column)` of `query`.
+    pub(crate) fn into_texts(self, query: &str) -> (Vec<String>, Vec<String>) {
+        let (mut warnings, mut infos) = (Vec::new(), Vec::new());
+        for (mut text, annotation) in self.by_text {
+            if let Some(repair) = &annotation.monotonicity {
+                let _ = write!(
+                    text,
+                    ", from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
+                    format_g(repair.bucket.0),
+                    format_g(repair.bucket.1),
+                    two_digits(repair.difference_max),
+                    repair.count,
+                    crate::dates::rfc3339(repair.time_ms.0),
+                    crate::dates::rfc3339(repair.time_ms.1),
+                );
+            }
+            if let Some(position) = &annotation.position {
+                let (line, column) = line_and_column(query, position.start);
+                let _ = write!(text, " ({line}:{column})");
+            }
+            match annotation.level {
+                Level::Warning => warnings.push(text),
+                Level::Info => infos.push(text),
+            }
+        }
+        (warnings, infos)
+    }
+}
+
+/// Line and column of a byte of the query, both from 1; columns count bytes.
+fn line_and_column(query: &str, at: usize) -> (usize, usize) {
+    let before = &query.as_bytes()[..at.min(query.len())];
+    let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+    let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |p| p + 1);
+    (line, before.len() - line_start + 1)
+}
+
+/// `%.2g`: two significant digits.
+fn two_digits(value: f64) -> String {
+    let rounded: f64 = format!("{value:.1e}").parse().unwrap_or(value);
+    let text = format!("{rounded:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if rounded != 0.0 && rounded.is_finite() && !(-4..2).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{digits}e{sign}{:02}", exponent.abs());
+    }
+    format_g(rounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_merged_sorted_and_placed() {
+        let mut annotations = Annotations::default();
+        annotations.possible_non_counter("b", &(7..9));
+        annotations.possible_non_counter("a", &(7..9));
+        annotations.possible_non_counter("a", &(7..9));
+        annotations.invalid_quantile(f64::NAN, &(0..1));
+        annotations.storage_warning("remote failed".to_owned());
+        let (warnings, infos) = annotations.into_texts("sum(\n  rate(a))");
+        assert_eq!(
+            warnings,
+            [
+                "PromQL warning: quantile value should be between 0 and 1, got NaN (1:1)",
+                "remote failed",
+            ]
+        );
+        let text = "PromQL info: metric might not be a counter, name does not end in \
+                    _total/_sum/_count/_bucket:";
+        assert_eq!(
+            infos,
+            [format!("{text} \"a\" (2:3)"), format!("{text} \"b\" (2:3)")]
+        );
+    }
+
+    #[test]
+    fn repairs_merge() {
+        let mut annotations = Annotations::default();
+        for (time, bucket) in [(60_000, 2.0), (0, 0.5)] {
+            let repair = Monotonicity {
+                time_ms: (time, time),
+                bucket: (bucket, bucket),
+                difference_max: 12.345,
+                count: 1,
+            };
+            annotations.forced_monotonicity("", &(3..4), repair);
+        }
+        let (_, infos) = annotations.into_texts("abcdef");
+        assert!(
+            infos[0].ends_with(
+                "from buckets 0.5 to 2, with a max diff of 12, over 2 samples from \
+                 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z (1:4)"
+            ),
+            "{}",
+            infos[0]
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! Float arithmetic with Go's edge cases, and the sums that results must equal to the bit.
+
+/// Adds `value` to a compensated sum, as Neumaier improved Kahan's method. A sum that leaves the
+/// range loses its compensation (upstream: util/kahansum).
+#[inline(always)]
+pub(crate) fn kahan_add(value: f64, sum: &mut f64, compensation: &mut f64) {
+    let total = *sum + value;
+    if total.is_infinite() {
+        *compensation = 0.0;
+    } else if sum.abs() >= value.abs() {
+        *compensation += (*sum - total) + value;
+    } else {
+        *compensation += (value - total) + *sum;
+    }
+    *sum = total;
+}
+
+/// `math.Max`: infinity wins over NaN, NaN over numbers, 0 over -0.
+pub(crate) fn max(a: f64, b: f64) -> f64 {
+    if a == f64::INFINITY || b == f64::INFINITY {
+        f64::INFINITY
+    } else if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else if a == 0.0 && b == 0.0 {
+        if a.is_sign_negative() { b } else { a }
+    } else if a > b {
+        a
+    } else {
+        b
+    }
+}
+
+/// `math.Min`: minus infinity wins over NaN, NaN over numbers, -0 over 0.
+pub(crate) fn min(a: f64, b: f64) -> f64 {
+    if a == f64::NEG_INFINITY || b == f64::NEG_INFINITY {
+        f64::NEG_INFINITY
+    } else if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else if a == 0.0 && b == 0.0 {
+        if a.is_sign_negative() { a } else { b }
+    } else if a < b {
+        a
+    } else {
+        b
+    }
+}
+
+/// `math.Pow` where it differs from C's: `pow(-1, ±Inf)` is 1 in both, all else agrees.
+pub(crate) fn pow(a: f64, b: f64) -> f64 {
+    a.powf(b)
+}
+
+/// `time.Duration.Seconds` of whole milliseconds: seconds plus fraction, which rounds differently
+/// from one division.
+pub(crate) fn seconds(duration_ms: i64) -> f64 {
+    (duration_ms / 1_000) as f64 + ((duration_ms % 1_000) * 1_000_000) as f64 / 1e9
+}
+
+/// `int64(f)` as amd64 does it: what does not fit is the smallest number.
+pub(crate) fn to_i64(value: f64) -> i64 {
+    if value >= -9_223_372_036_854_775_808.0 && value < 9_223_372_036_854_775_808.0 {
+        value as i64
+    } else {
+        i64::MIN
+    }
+}
+
+/// `fmt.Sprintf("%g", v)`.
+pub(crate) fn format_g(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    // For shortest digits Go counts as if the precision were 6.
+    if value != 0.0 && !(-4..6).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{digits}e{sign}{:02}", exponent.abs());
+    }
+    format!("{value}")
+}
+
+/// The quantile of unsorted values, between two ranks by weight. Sorts `values`, NaN first.
+pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
+    if values.is_empty() || q.is_nan() {
+        return f64::NAN;
+    }
+    if q < 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if q > 1.0 {
+        return f64::INFINITY;
+    }
+    // Any total order in which NaN comes first gives the same result.
+    values.sort_unstable_by(|a, b| {
+        a.partial_cmp(b)
+            .unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
+    });
+    let count = values.len() as f64;
+    let rank = q * (count - 1.0);
+    let lower = max(0.0, rank.floor());
+    let upper = min(count - 1.0, lower + 1.0);
+    let weight = rank - rank.floor();
+    values[lower as usize] * (1.0 - weight) + values[upper as usize] * weight
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_compensated() {
+        let (mut sum, mut c) = (0.0, 0.0);
+        for value in [1e100, 1.0, -1e100] {
+            kahan_add(value, &mut sum, &mut c);
+        }
+        assert_eq!(sum + c, 1.0);
+        kahan_add(f64::INFINITY, &mut sum, &mut c);
+        assert_eq!((sum, c), (f64::INFINITY, 0.0));
+    }
+
+    #[test]
+    fn extremes_follow_go() {
+        assert_eq!(max(f64::NAN, f64::INFINITY), f64::INFINITY);
+        assert!(max(f64::NAN, 1.0).is_nan());
+        assert!(max(-0.0, 0.0).is_sign_positive());
+        assert_eq!(min(f64::NAN, f64::NEG_INFINITY), f64::NEG_INFINITY);
+        assert!(min(0.0, -0.0).is_sign_negative());
+    }
+
+    #[test]
+    fn numbers_print_as_in_go() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-1.0, "-1"),
+            (1.5, "1.5"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (123_456.0, "123456"),
+            (1_234_567.0, "1.234567e+06"),
+            (1e21, "1e+21"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(format_g(value), text);
+        }
+    }
+
+    #[test]
+    fn quantiles() {
+        let q = |q, values: &[f64]| quantile(q, &mut values.to_vec());
+        assert_eq!(q(0.5, &[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(q(0.25, &[1.0, 2.0]), 1.25);
+        assert_eq!(q(1.1, &[1.0]), f64::INFINITY);
+        assert_eq!(q(1.0, &[f64::NAN, 1.0]), 1.0);
+        assert!(q(0.0, &[1.0, f64::NAN]).is_nan());
+        assert!(q(0.5, &[]).is_nan());
+    }
+}

@@ -1,0 +1,625 @@
+//! Functions over ranges: `rate(m[5m])` and its like, for one series over all steps.
+//!
+//! The samples of a series are read once; two indices walk over them as the window moves. What a
+//! function costs per step depends on what its bits allow: counts, resets and changes come from
+//! prefix sums, extremes from a monotonic queue, rates from the window's ends and the resets in
+//! it. Sums and averages are compensated in sample order, which no incremental form reproduces, so
+//! they walk over each window.
+//!
+//! Windows are open at the left: a sample exactly one range ago is outside.
+
+use std::collections::VecDeque;
+
+use crate::column::{ABSENT, Column, Scalar, Steps};
+use crate::gomath::{kahan_add, quantile, seconds};
+
+/// A function over a range of floats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RangeFunction {
+    Rate,
+    Increase,
+    Delta,
+    Irate,
+    Idelta,
+    Deriv,
+    PredictLinear,
+    Changes,
+    Resets,
+    AvgOverTime,
+    SumOverTime,
+    CountOverTime,
+    MinOverTime,
+    MaxOverTime,
+    QuantileOverTime,
+    StddevOverTime,
+    StdvarOverTime,
+    LastOverTime,
+    FirstOverTime,
+    PresentOverTime,
+    AbsentOverTime,
+    MadOverTime,
+    TsOfFirstOverTime,
+    TsOfLastOverTime,
+    TsOfMinOverTime,
+    TsOfMaxOverTime,
+    DoubleExponentialSmoothing,
+}
+
+impl RangeFunction {
+    pub(crate) fn from_name(name: &str) -> Option<RangeFunction> {
+        use RangeFunction as F;
+        Some(match name {
+            "rate" => F::Rate,
+            "increase" => F::Increase,
+            "delta" => F::Delta,
+            "irate" => F::Irate,
+            "idelta" => F::Idelta,
+            "deriv" => F::Deriv,
+            "predict_linear" => F::PredictLinear,
+            "changes" => F::Changes,
+            "resets" => F::Resets,
+            "avg_over_time" => F::AvgOverTime,
+            "sum_over_time" => F::SumOverTime,
+            "count_over_time" => F::CountOverTime,
+            "min_over_time" => F::MinOverTime,
+            "max_over_time" => F::MaxOverTime,
+            "quantile_over_time" => F::QuantileOverTime,
+            "stddev_over_time" => F::StddevOverTime,
+            "stdvar_over_time" => F::StdvarOverTime,
+            "last_over_time" => F::LastOverTime,
+            "first_over_time" => F::FirstOverTime,
+            "present_over_time" => F::PresentOverTime,
+            "absent_over_time" => F::AbsentOverTime,
+            "mad_over_time" => F::MadOverTime,
+            "ts_of_first_over_time" => F::TsOfFirstOverTime,
+            "ts_of_last_over_time" => F::TsOfLastOverTime,
+            "ts_of_min_over_time" => F::TsOfMinOverTime,
+            "ts_of_max_over_time" => F::TsOfMaxOverTime,
+            "double_exponential_smoothing" => F::DoubleExponentialSmoothing,
+            _ => return None,
+        })
+    }
+
+    /// Whether the metric's name stays: these act like an offset.
+    pub(crate) fn keeps_name(self) -> bool {
+        matches!(
+            self,
+            RangeFunction::LastOverTime | RangeFunction::FirstOverTime
+        )
+    }
+
+    /// Whether it only makes sense for counters.
+    pub(crate) fn is_for_counters(self) -> bool {
+        matches!(self, RangeFunction::Rate | RangeFunction::Increase)
+    }
+}
+
+/// How a range reaches for samples around its borders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Reach {
+    /// Only what lies within.
+    #[default]
+    Inside,
+    /// `anchored`: the last sample before the range counts as its start.
+    Anchored,
+    /// `smoothed`: values at both borders are interpolated.
+    Smoothed,
+}
+
+/// Where the windows lie.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Windows {
+    pub(crate) steps: Steps,
+    pub(crate) range_ms: i64,
+    pub(crate) offset_ms: i64,
+    /// `@`: the same window at all steps.
+    pub(crate) at_ms: Option<i64>,
+    pub(crate) reach: Reach,
+    /// How far the reach goes.
+    pub(crate) lookback_ms: i64,
+}
+
+impl Windows {
+    /// The right border of a step's window, included.
+    #[inline]
+    pub(crate) fn end_ms(&self, step: usize) -> i64 {
+        self.at_ms.unwrap_or_else(|| self.steps.at(step)) - self.offset_ms
+    }
+
+    /// How far samples before and after the range are looked at.
+    pub(crate) fn margins_ms(&self) -> (i64, i64) {
+        match self.reach {
+            Reach::Inside => (0, 0),
+            Reach::Anchored => (self.lookback_ms, 0),
+            Reach::Smoothed => (self.lookback_ms, self.lookback_ms),
+        }
+    }
+
+    /// First and last millisecond of all samples that are looked at.
+    pub(crate) fn read_range_ms(&self) -> (i64, i64) {
+        let (before, after) = self.margins_ms();
+        let last = self.end_ms(self.steps.count.saturating_sub(1));
+        (self.end_ms(0) - self.range_ms - before + 1, last + after)
+    }
+}
+
+/// What walking over the windows of one series has shown.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WindowCounts {
+    /// Samples in all windows together.
+    pub(crate) total: u64,
+    /// Samples that were new in their window.
+    pub(crate) read: u64,
+    /// Samples of the fullest window.
+    pub(crate) peak: u64,
+    /// `total` and `read` by step, if they are asked for.
+    pub(crate) per_step: Option<Vec<(u64, u64)>>,
+}
+
+/// One window over the samples of a series.
+pub(crate) struct Window<'a> {
+    pub(crate) times: &'a [i64],
+    pub(crate) values: &'a [f64],
+    /// The samples in the window are `low..high`; never empty.
+    pub(crate) low: usize,
+    pub(crate) high: usize,
+    /// Borders of the range, without margins.
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
+    pub(crate) step: usize,
+}
+
+impl<'a> Window<'a> {
+    #[inline]
+    fn count(&self) -> usize {
+        self.high - self.low
+    }
+
+    #[inline]
+    fn own_values(&self) -> &'a [f64] {
+        &self.values[self.low..self.high]
+    }
+
+    #[inline]
+    fn own_times(&self) -> &'a [i64] {
+        &self.times[self.low..self.high]
+    }
+}
+
+/// The samples of one series without staleness markers, and where the windows over them lie.
+pub(crate) struct Walk<'a> {
+    pub(crate) times: &'a [i64],
+    pub(crate) values: &'a [f64],
+    pub(crate) windows: &'a Windows,
+    pub(crate) per_step: bool,
+}
+
+impl Walk<'_> {
+    /// Calls `f` for every step whose window has samples.
+    pub(crate) fn over(
+        &self,
+        mut f: impl FnMut(&Window<'_>) -> Option<f64>,
+    ) -> (Column, WindowCounts) {
+        let Walk {
+            times,
+            values,
+            windows,
+            ..
+        } = *self;
+        let count = windows.steps.count;
+        let (before, after) = windows.margins_ms();
+        let mut out = vec![ABSENT; count];
+        let mut counts = WindowCounts {
+            per_step: self.per_step.then(|| vec![(0, 0); count]),
+            ..WindowCounts::default()
+        };
+        let (mut low, mut high) = (0, 0);
+        for (step, out) in out.iter_mut().enumerate() {
+            let end_ms = windows.end_ms(step);
+            let start_ms = end_ms - windows.range_ms;
+            let previous_high = high;
+            while high < times.len() && times[high] <= end_ms + after {
+                high += 1;
+            }
+            while low < high && times[low] <= start_ms - before {
+                low += 1;
+            }
+            if low == high {
+                continue;
+            }
+            let inside = (high - low) as u64;
+            let new = if step > 0 && windows.at_ms.is_some() {
+                0
+            } else {
+                (high - low.max(previous_high)) as u64
+            };
+            counts.total += inside;
+            counts.read += new;
+            counts.peak = counts.peak.max(inside);
+            if let Some(per_step) = &mut counts.per_step {
+                per_step[step] = (inside, new);
+            }
+            let window = Window {
+                times,
+                values,
+                low,
+                high,
+                start_ms,
+                end_ms,
+                step,
+            };
+            if let Some(value) = f(&window) {
+                *out = value;
+            }
+        }
+        (Column::from_steps(out), counts)
+    }
+
+    /// The function's values at all steps. `arguments` are its scalars in order.
+    pub(crate) fn apply(
+        &self,
+        function: RangeFunction,
+        arguments: &[Scalar],
+    ) -> (Column, WindowCounts) {
+        use RangeFunction as F;
+        let argument = |index: usize, step: usize| {
+            arguments
+                .get(index)
+                .map_or(f64::NAN, |scalar| scalar.at(step))
+        };
+        match function {
+            F::Rate => self.rate(true, true),
+            F::Increase => self.rate(true, false),
+            F::Delta => self.rate(false, false),
+            F::Irate => self.over(|w| instant_rate(w, true)),
+            F::Idelta => self.over(|w| instant_rate(w, false)),
+            F::Deriv => self.over(|w| {
+                (w.count() >= 2).then(|| regression(w, w.own_times()[0]).0)
+            }),
+            F::PredictLinear => self.over(|w| {
+                (w.count() >= 2).then(|| {
+                    let at_ms = self.windows.steps.at(w.step);
+                    let (slope, intercept) = regression(w, at_ms);
+                    slope * argument(0, w.step) + intercept
+                })
+            }),
+            F::Changes => self.count_pairs(|previous, value| {
+                value != previous && !(value.is_nan() && previous.is_nan())
+            }),
+            F::Resets => self.count_pairs(|previous, value| value < previous),
+            F::AvgOverTime => self.over(|w| Some(average(w.own_values()))),
+            F::SumOverTime => self.over(|w| Some(sum(w.own_values()))),
+            F::CountOverTime => self.over(|w| Some(w.count() as f64)),
+            F::MinOverTime => self.extreme(|value, other| value < other),
+            F::MaxOverTime => self.extreme(|value, other| value > other),
+            F::QuantileOverTime => {
+                let mut scratch = Vec::new();
+                self.over(|w| {
+                    scratch.clear();
+                    scratch.extend_from_slice(w.own_values());
+                    Some(quantile(argument(0, w.step), &mut scratch))
+                })
+            }
+            F::StdvarOverTime => self.over(|w| Some(variance(w.own_values()))),
+            F::StddevOverTime => self.over(|w| Some(variance(w.own_values()).sqrt())),
+            F::LastOverTime => self.over(|w| w.own_values().last().copied()),
+            F::FirstOverTime => self.over(|w| w.own_values().first().copied()),
+            F::PresentOverTime | F::AbsentOverTime => self.over(|_| Some(1.0)),
+            F::MadOverTime => {
+                let mut scratch = Vec::new();
+                self.over(|w| Some(median_deviation(w.own_values(), &mut scratch)))
+            }
+            F::TsOfFirstOverTime => self.over(|w| Some(w.own_times()[0] as f64 / 1000.0)),
+            F::TsOfLastOverTime => {
+                self.over(|w| w.own_times().last().map(|&t| t as f64 / 1000.0))
+            }
+            F::TsOfMinOverTime => self.over(|w| Some(time_of(w, |v, best| v <= best))),
+            F::TsOfMaxOverTime => self.over(|w| Some(time_of(w, |v, best| v >= best))),
+            F::DoubleExponentialSmoothing => {
+                self.over(|w| smoothed(w.own_values(), argument(0, w.step), argument(1, w.step)))
+            }
+        }
+    }
+
+    /// `rate`, `increase` and `delta`: the difference over the window, extrapolated to its borders.
+    fn rate(&self, is_counter: bool, per_second: bool) -> (Column, WindowCounts) {
+        if self.windows.reach != Reach::Inside {
+            return self.over(|w| {
+                crate::extended::rate(w, self.windows, is_counter, per_second)
+            });
+        }
+        let resets = if is_counter {
+            reset_indices(self.values)
+        } else {
+            Vec::new()
+        };
+        let range_seconds = seconds(self.windows.range_ms);
+        let (mut first_reset, mut end_reset) = (0, 0);
+        self.over(|w| {
+            if w.count() < 2 {
+                return None;
+            }
+            while first_reset < resets.len() && resets[first_reset] <= w.low {
+                first_reset += 1;
+            }
+            end_reset = end_reset.max(first_reset);
+            while end_reset < resets.len() && resets[end_reset] < w.high {
+                end_reset += 1;
+            }
+            let (first, last) = (w.values[w.low], w.values[w.high - 1]);
+            let mut increase = last - first;
+            for &at in &resets[first_reset..end_reset] {
+                increase += w.values[at - 1];
+            }
+            let factor = extrapolation(w, is_counter.then_some(first), increase);
+            Some(increase * if per_second { factor / range_seconds } else { factor })
+        })
+    }
+
+    /// How often neighbours within the window differ in some way. Costs samples and steps.
+    fn count_pairs(&self, differ: impl Fn(f64, f64) -> bool) -> (Column, WindowCounts) {
+        // `before[i]`: how many of the pairs that end at or before sample i differ.
+        let mut before = Vec::with_capacity(self.values.len());
+        let mut seen = 0u32;
+        for (at, &value) in self.values.iter().enumerate() {
+            seen += u32::from(at > 0 && differ(self.values[at - 1], value));
+            before.push(seen);
+        }
+        let anchored = self.windows.reach == Reach::Anchored;
+        self.over(|w| {
+            let low = if anchored {
+                crate::extended::anchor(w)?
+            } else {
+                w.low
+            };
+            Some(f64::from(before[w.high - 1] - before[low]))
+        })
+    }
+
+    /// The smallest or largest value; of equal ones the earliest, NaN only if there is nothing
+    /// else. A queue holds the candidates: each sample enters and leaves once.
+    fn extreme(&self, beats: impl Fn(f64, f64) -> bool) -> (Column, WindowCounts) {
+        let mut candidates: VecDeque<usize> = VecDeque::new();
+        let mut next = 0;
+        self.over(|w| {
+            next = next.max(w.low);
+            while next < w.high {
+                let value = w.values[next];
+                if !value.is_nan() {
+                    while candidates
+                        .back()
+                        .is_some_and(|&at| beats(value, w.values[at]))
+                    {
+                        candidates.pop_back();
+                    }
+                    candidates.push_back(next);
+                }
+                next += 1;
+            }
+            while candidates.front().is_some_and(|&at| at < w.low) {
+                candidates.pop_front();
+            }
+            let at = candidates.front().copied().unwrap_or(w.high - 1);
+            Some(w.values[at])
+        })
+    }
+}
+
+/// Samples that are below the one before them.
+fn reset_indices(values: &[f64]) -> Vec<usize> {
+    let pairs = values.windows(2).enumerate();
+    pairs
+        .filter(|(_, pair)| pair[1] < pair[0])
+        .map(|(at, _)| at + 1)
+        .collect()
+}
+
+/// By how much the difference over the samples is stretched to the borders of the range: all the
+/// way if the gap is no longer than 1.1 average intervals, else by half an interval; and a counter
+/// that starts at `counter_start` not below zero.
+fn extrapolation(w: &Window<'_>, counter_start: Option<f64>, increase: f64) -> f64 {
+    let times = w.own_times();
+    let (first_ms, last_ms) = (times[0], times[times.len() - 1]);
+    let mut to_start = (first_ms - w.start_ms) as f64 / 1000.0;
+    let mut to_end = (w.end_ms - last_ms) as f64 / 1000.0;
+    let sampled = (last_ms - first_ms) as f64 / 1000.0;
+    let average = sampled / (w.count() - 1) as f64;
+    let threshold = average * 1.1;
+    if to_start >= threshold {
+        to_start = average / 2.0;
+    }
+    if let Some(first) = counter_start {
+        if increase > 0.0 && first >= 0.0 {
+            let to_zero = sampled * (first / increase);
+            if to_zero < to_start {
+                to_start = to_zero;
+            }
+        }
+    }
+    if to_end >= threshold {
+        to_end = average / 2.0;
+    }
+    if sampled == 0.0 {
+        1.0
+    } else {
+        (sampled + to_start + to_end) / sampled
+    }
+}
+
+/// `irate` and `idelta`: from the last two samples.
+fn instant_rate(w: &Window<'_>, is_rate: bool) -> Option<f64> {
+    if w.count() < 2 {
+        return None;
+    }
+    let (before, last) = (w.values[w.high - 2], w.values[w.high - 1]);
+    let interval_ms = w.times[w.high - 1] - w.times[w.high - 2];
+    if interval_ms == 0 {
+        return None;
+    }
+    // After a reset the counter counts from zero.
+    let difference = if is_rate && last < before {
+        last
+    } else {
+        last - before
+    };
+    Some(if is_rate {
+        difference / (interval_ms as f64 / 1000.0)
+    } else {
+        difference
+    })
+}
+
+/// Slope and intercept of the least-squares line, the intercept at `at_ms`.
+fn regression(w: &Window<'_>, at_ms: i64) -> (f64, f64) {
+    let values = w.own_values();
+    let first = values[0];
+    if values.iter().all(|&v| v == first) || values.len() == 1 {
+        return if first.is_infinite() {
+            (f64::NAN, f64::NAN)
+        } else {
+            (0.0, first)
+        };
+    }
+    let (mut sum_x, mut sum_y, mut sum_xy, mut sum_x2) = (0.0, 0.0, 0.0, 0.0);
+    let (mut c_x, mut c_y, mut c_xy, mut c_x2) = (0.0, 0.0, 0.0, 0.0);
+    for (&time_ms, &y) in w.own_times().iter().zip(values) {
+        let x = (time_ms - at_ms) as f64 / 1e3;
+        kahan_add(x, &mut sum_x, &mut c_x);
+        kahan_add(y, &mut sum_y, &mut c_y);
+        kahan_add(x * y, &mut sum_xy, &mut c_xy);
+        kahan_add(x * x, &mut sum_x2, &mut c_x2);
+    }
+    let n = values.len() as f64;
+    sum_x += c_x;
+    sum_y += c_y;
+    sum_xy += c_xy;
+    sum_x2 += c_x2;
+    let covariance = sum_xy - sum_x * sum_y / n;
+    let variance = sum_x2 - sum_x * sum_x / n;
+    let slope = covariance / variance;
+    (slope, sum_y / n - slope * sum_x / n)
+}
+
+fn sum(values: &[f64]) -> f64 {
+    let (mut sum, mut c) = (0.0, 0.0);
+    for &value in values {
+        kahan_add(value, &mut sum, &mut c);
+    }
+    if sum.is_infinite() { sum } else { sum + c }
+}
+
+/// The mean from the sum; once the sum would overflow, updated value by value.
+fn average(values: &[f64]) -> f64 {
+    let (mut sum, mut c) = (values[0], 0.0);
+    let mut mean: Option<f64> = None;
+    let mut count = 1.0;
+    for &value in &values[1..] {
+        count += 1.0;
+        if mean.is_none() {
+            let (mut new_sum, mut new_c) = (sum, c);
+            kahan_add(value, &mut new_sum, &mut new_c);
+            if !new_sum.is_infinite() {
+                (sum, c) = (new_sum, new_c);
+                continue;
+            }
+            mean = Some(sum / (count - 1.0));
+            c /= count - 1.0;
+        }
+        let q = (count - 1.0) / count;
+        let mut new_mean = q * mean.unwrap_or_default();
+        c *= q;
+        kahan_add(value / count, &mut new_mean, &mut c);
+        mean = Some(new_mean);
+    }
+    match mean {
+        Some(mean) => mean + c,
+        None => sum / count + c / count,
+    }
+}
+
+fn variance(values: &[f64]) -> f64 {
+    let (mut count, mut mean, mut c_mean, mut squares, mut c_squares) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    for &value in values {
+        count += 1.0;
+        let delta = value - (mean + c_mean);
+        kahan_add(delta / count, &mut mean, &mut c_mean);
+        kahan_add(
+            delta * (value - (mean + c_mean)),
+            &mut squares,
+            &mut c_squares,
+        );
+    }
+    (squares + c_squares) / count
+}
+
+fn median_deviation(values: &[f64], scratch: &mut Vec<f64>) -> f64 {
+    if values.iter().any(|v| v.is_nan()) {
+        return f64::NAN;
+    }
+    scratch.clear();
+    scratch.extend_from_slice(values);
+    let median = quantile(0.5, scratch);
+    for value in scratch.iter_mut() {
+        *value = (*value - median).abs();
+    }
+    quantile(0.5, scratch)
+}
+
+/// When the best value was, in seconds; of equal ones the latest.
+fn time_of(w: &Window<'_>, at_least: impl Fn(f64, f64) -> bool) -> f64 {
+    let (values, times) = (w.own_values(), w.own_times());
+    let mut best = 0;
+    for at in 0..values.len() {
+        if at_least(values[at], values[best]) || values[best].is_nan() {
+            best = at;
+        }
+    }
+    times[best] as f64 / 1000.0
+}
+
+/// Holt's double exponential smoothing; factors are checked by the caller.
+fn smoothed(values: &[f64], factor: f64, trend_factor: f64) -> Option<f64> {
+    if values.len() < 2 {
+        return None;
+    }
+    let (mut previous, mut level) = (0.0, values[0]);
+    let mut trend = values[1] - values[0];
+    for (at, &value) in values.iter().enumerate().skip(1) {
+        let x = factor * value;
+        if at > 1 {
+            let change = trend_factor * (level - previous);
+            trend = change + (1.0 - trend_factor) * trend;
+        }
+        let y = (1.0 - factor) * (level + trend);
+        (previous, level) = (level, x + y);
+    }
+    Some(level)
+}
+
+/// The instant value at every step: the newest sample that is younger than the lookback, unless it
+/// is a staleness marker. `as_time` gives its time in seconds instead of its value.
+pub(crate) fn latest(
+    times: &[i64],
+    values: &[f64],
+    windows: &Windows,
+    as_time: bool,
+) -> Column {
+    let mut out = vec![ABSENT; windows.steps.count];
+    let mut next = 0;
+    for (step, out) in out.iter_mut().enumerate() {
+        let end_ms = windows.end_ms(step);
+        while next < times.len() && times[next] <= end_ms {
+            next += 1;
+        }
+        if next > 0 && times[next - 1] > end_ms - windows.lookback_ms {
+            let value = values[next - 1];
+            // A marker is ABSENT already.
+            *out = if as_time && crate::column::is_present(value) {
+                times[next - 1] as f64 / 1000.0
+            } else {
+                value
+            };
+        }
+    }
+    Column::from_steps(out)
+}
