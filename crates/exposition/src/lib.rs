@@ -1,0 +1,1 @@
+//! Expositions: the text formats in which targets say what they measure.

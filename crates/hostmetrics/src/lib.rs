@@ -1,0 +1,1 @@
+//! The host collector: this machine in the metrics that node_exporter has.

@@ -1,0 +1,1 @@
+//! The HTTP client: one keep-alive connection a target, capped bodies.

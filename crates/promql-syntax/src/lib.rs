@@ -1,0 +1,1 @@
+//! The syntax of PromQL: lexer, parser, tree with positions, printer.

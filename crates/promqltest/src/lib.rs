@@ -1,0 +1,1 @@
+//! The test language of PromQL, and the runner of upstream's test data.
