@@ -1,0 +1,95 @@
+//! What a page consists of.
+
+use std::borrow::Cow;
+
+use model::MetricType;
+
+use crate::Format;
+
+/// One entry of a page: a line, but for blank ones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Entry<'a> {
+    /// A sample.
+    Sample(Sample<'a>),
+    /// `# TYPE family kind`
+    Type {
+        /// The metric family, as written, without quotes.
+        family: &'a [u8],
+        /// Its type.
+        kind: MetricType,
+    },
+    /// `# HELP family text`
+    Help {
+        /// The metric family, as written, without quotes.
+        family: &'a [u8],
+        /// Its help text as written; see [`unescape_help`].
+        text: &'a str,
+    },
+    /// `# UNIT family unit`, OpenMetrics only.
+    Unit {
+        /// The metric family, as written, without quotes.
+        family: &'a [u8],
+        /// Its unit.
+        unit: &'a [u8],
+    },
+    /// Any other line that begins with `#`, in the classic text format only.
+    Comment(&'a [u8]),
+}
+
+/// A sample line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample<'a> {
+    /// The series as the page writes it, name and labels, byte by byte: the key of a scrape cache.
+    /// [`crate::SeriesLabels::read`] makes labels of it.
+    pub series: &'a [u8],
+    /// The value; a NaN has always the same bits ([`model::value::NORMAL_NAN_BITS`]), and is never
+    /// the staleness marker.
+    pub value: f64,
+    /// The timestamp in milliseconds, if the line has one.
+    pub timestamp_ms: Option<i64>,
+    /// The type that the last `# TYPE` line said, of whichever family. It decides about the
+    /// normalisation of `le` and `quantile`.
+    pub kind: MetricType,
+    /// The exemplar, OpenMetrics only.
+    pub exemplar: Option<Exemplar<'a>>,
+}
+
+/// An exemplar at the end of a sample line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exemplar<'a> {
+    /// Its labels as the page writes them: what stands between the braces, with the closing one.
+    /// [`crate::SeriesLabels::read_exemplar`] makes labels of it.
+    pub labels: &'a [u8],
+    /// Its value.
+    pub value: f64,
+    /// Its timestamp in milliseconds, if it has one.
+    pub timestamp_ms: Option<i64>,
+}
+
+/// The help text without its escapes: `\\` and `\n`, in OpenMetrics also `\"`.
+#[must_use]
+pub fn unescape_help(text: &str, format: Format) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    push_unescaped(&mut out, text, format == Format::OpenMetrics);
+    Cow::Owned(out)
+}
+
+/// Appends `text` without the escapes `\\`, `\n` and, with `quotes`, `\"`; others stay as they are.
+pub(crate) fn push_unescaped(out: &mut String, text: &str, quotes: bool) {
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let replaced = match rest.as_bytes().get(at + 1) {
+            Some(b'\\') => Some('\\'),
+            Some(b'n') => Some('\n'),
+            Some(b'"') if quotes => Some('"'),
+            _ => None,
+        };
+        out.push(replaced.unwrap_or('\\'));
+        rest = &rest[at + 1 + usize::from(replaced.is_some())..];
+    }
+    out.push_str(rest);
+}
