@@ -1,0 +1,68 @@
+//! What goes wrong with blocks.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use storage::StorageError;
+
+/// Why a block cannot be written, opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockError {
+    /// The file system said no.
+    #[error("{what} {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+    /// The bytes are not what was written.
+    #[error("block {path}: {what}", path = path.display())]
+    Corrupt {
+        /// The block's folder or the file in it.
+        path: PathBuf,
+        /// What does not fit.
+        what: String,
+    },
+    /// Written by a version of the format that this program does not know.
+    #[error("block {path}: format version {version} is not supported", path = path.display())]
+    Version {
+        /// The block's folder.
+        path: PathBuf,
+        /// The version it has.
+        version: u64,
+    },
+    /// The source of a new block could not be read.
+    #[error(transparent)]
+    Source(#[from] StorageError),
+    /// The source of a new block gave something that a block cannot hold.
+    #[error("block input: {0}")]
+    Input(&'static str),
+}
+
+impl BlockError {
+    /// For `map_err` of file operations.
+    pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BlockError {
+        let path = path.to_owned();
+        move |source| BlockError::Io { what, path, source }
+    }
+
+    /// Whether the disk was full.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, BlockError::Io { source, .. } if disk::is_disk_full(source))
+    }
+}
+
+impl From<BlockError> for StorageError {
+    fn from(error: BlockError) -> StorageError {
+        match error {
+            BlockError::Source(error) => error,
+            BlockError::Io { .. } => StorageError::Io(error.to_string()),
+            other => StorageError::Corrupt(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `meta.json` and identifiers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A block's identifier: 48 bits of milliseconds since 1970 and 80 random bits, as 26 characters
+/// of Crockford's base 32. Sorts by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Ulid(u128);
+
+const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+impl Ulid {
+    /// A new one for something made at `created_ms`.
+    #[must_use]
+    pub fn new(created_ms: i64) -> Ulid {
+        let time = u128::from(created_ms.max(0).unsigned_abs()) & ((1 << 48) - 1);
+        Ulid(time << 80 | fastrand::u128(..) & ((1 << 80) - 1))
+    }
+
+    /// The milliseconds since 1970 in it.
+    #[must_use]
+    pub fn created_ms(self) -> i64 {
+        (self.0 >> 80) as i64
+    }
+}
+
+impl fmt::Display for Ulid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for at in (0..26).rev() {
+            let digit = DIGITS[(self.0 >> (5 * at) & 31) as usize];
+            f.write_fmt(format_args!("{}", char::from(digit)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The text is not a ULID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a ULID")]
+pub struct UlidError;
+
+impl FromStr for Ulid {
+    type Err = UlidError;
+
+    fn from_str(text: &str) -> Result<Ulid, UlidError> {
+        if text.len() != 26 || text.as_bytes()[0] > b'7' {
+            return Err(UlidError);
+        }
+        let mut value = 0;
+        for byte in text.bytes() {
+            let digit = DIGITS.iter().position(|&d| d == byte).ok_or(UlidError)?;
+            value = value << 5 | digit as u128;
+        }
+        Ok(Ulid(value))
+    }
+}
+
+impl From<Ulid> for String {
+    fn from(ulid: Ulid) -> String {
+        ulid.to_string()
+    }
+}
+
+impl TryFrom<String> for Ulid {
+    type Error = UlidError;
+
+    fn try_from(text: String) -> Result<Ulid, UlidError> {
+        text.parse()
+    }
+}
+
+/// Counts of a block.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BlockStats {
+    /// Samples, staleness markers among them.
+    pub num_samples: u64,
+    /// Series.
+    pub num_series: u64,
+    /// Columns of values: a series has one for each slice of time in which it has samples.
+    pub num_chunks: u64,
+}
+
+/// A block that went into another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockParent {
+    /// Its identifier.
+    pub ulid: Ulid,
+    /// Its first millisecond.
+    pub min_time: i64,
+    /// Its last millisecond, excluded.
+    pub max_time: i64,
+}
+
+/// Where a block comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compaction {
+    /// 1 for a block written from the head, one more than its parents' for others.
+    pub level: u32,
+    /// The blocks of level 1 that are in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Ulid>,
+    /// The blocks that it was made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<BlockParent>,
+    /// Compacting it failed; it is left alone from then on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+    /// How it differs from an ordinary block; blocks of different hints are never mixed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
+}
+
+/// What `meta.json` says. The keys that Prometheus has too mean the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockMeta {
+    /// The block's identifier, the name of its folder.
+    pub ulid: Ulid,
+    /// First millisecond.
+    pub min_time: i64,
+    /// Last millisecond, excluded.
+    pub max_time: i64,
+    /// Counts.
+    pub stats: BlockStats,
+    /// Where it comes from.
+    pub compaction: Compaction,
+    /// Version of the shape of `meta.json`, as Prometheus counts it.
+    pub version: u32,
+    /// Version of our format of `data` and `index`.
+    pub promontory_format: u64,
+}
+
+impl BlockMeta {
+    /// Whether the block has something from `min_ms` to `max_ms`, both included.
+    #[must_use]
+    pub fn overlaps(&self, min_ms: i64, max_ms: i64) -> bool {
+        self.min_time <= max_ms && min_ms < self.max_time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ulids_sort_by_time_and_print_like_everybody_elses() {
+        // The example of the ULID specification: its first ten digits are the time.
+        let known: Ulid = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
+        assert_eq!(known.to_string(), "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+        assert_eq!(known.created_ms(), 1_469_922_850_259);
+        let (early, late) = (Ulid::new(1_000), Ulid::new(2_000));
+        assert!(early < late && early.to_string() < late.to_string());
+        assert_eq!(early.created_ms(), 1_000);
+        for bad in [
+            "",
+            "01ARZ3NDEKTSV4RRFFQ69G5FA",
+            "81ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAU",
+            "é1ARZ3NDEKTSV4RRFFQ69G5FA",
+        ] {
+            assert!(bad.parse::<Ulid>().is_err(), "{bad}");
+        }
+    }
+}

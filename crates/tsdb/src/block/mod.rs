@@ -1,0 +1,29 @@
+//! Blocks: stretches of time that never change again, on disk.
+//!
+//! A block is a folder named by its ULID with three files: `meta.json` says what it is, `data`
+//! holds timestamps and values in checksummed pages, `index` says which series there are and
+//! where they lie. [`write_block`] writes one from a [`BlockSource`] that hands out one series at
+//! a time, so that memory stays flat; [`Block::open`] maps one. The bytes are described in
+//! `docs/formats/block.md`.
+//!
+//! Samples lie by group: the series of a scrape target share their timestamps, so these are
+//! stored once per group and slice of time. Up to 64 neighbouring series of a group make a page
+//! of values (`codec::columns`).
+//!
+//! All that is read is checked first: every page has a CRC32C that is verified each time the page
+//! is taken from the mapping. Damage gives [`BlockError::Corrupt`] for what it touches; the rest
+//! of the block stays readable.
+
+mod cache;
+mod error;
+mod meta;
+mod read;
+mod source;
+mod write;
+
+pub use cache::PageCache;
+pub use error::BlockError;
+pub use meta::{BlockMeta, BlockParent, BlockStats, Compaction, Ulid};
+pub use read::{Block, BlockSeries};
+pub use source::{BlockSource, GroupInput, SeriesInput, Times};
+pub use write::{BlockParams, SAMPLES_AT_COMPACTION, SAMPLES_AT_FLUSH, write_block};
