@@ -12,6 +12,8 @@
 //! ```
 //! `present` is left out if all slots are there. `end` is where the values of a word end.
 
+use std::ops::Range;
+
 use crate::DecodeError;
 use crate::bits::mask;
 use crate::floats::whole;
@@ -232,15 +234,30 @@ impl<'a> Row<'a> {
     ///
     /// # Errors
     /// If the bytes are damaged in a way that shows, also behind the last value.
-    pub fn for_each(
+    pub fn for_each(&self, base: &[u64], each: impl FnMut(usize, u64)) -> Result<(), DecodeError> {
+        let words = self.slots.div_ceil(64);
+        self.for_each_in(0..words, base, each)?;
+        let end = if words == 0 { 0 } else { self.end(words - 1) };
+        if end == self.values.len() {
+            Ok(())
+        } else {
+            Err(DecodeError("row length"))
+        }
+    }
+
+    /// As [`Row::for_each`], for the slots of some words of 64 only; words that the row does not
+    /// have are empty.
+    ///
+    /// # Errors
+    /// If the bytes of these words are damaged in a way that shows.
+    pub fn for_each_in(
         &self,
+        words: Range<usize>,
         base: &[u64],
         mut each: impl FnMut(usize, u64),
     ) -> Result<(), DecodeError> {
-        let mut end = 0;
-        for word in 0..self.slots.div_ceil(64) {
+        for word in words.start..words.end.min(self.slots.div_ceil(64)) {
             let mut reader = self.word_values(word)?;
-            end = self.end(word);
             let changed = word_at(self.changed, word);
             let mut present = self.present_word(word);
             if changed & !present != 0
@@ -264,11 +281,7 @@ impl<'a> Row<'a> {
                 return Err(DecodeError("row values"));
             }
         }
-        if end == self.values.len() {
-            Ok(())
-        } else {
-            Err(DecodeError("row length"))
-        }
+        Ok(())
     }
 }
 
@@ -313,6 +326,13 @@ mod tests {
             view.for_each(&base, |slot, bits| back.set(slot, bits)).unwrap();
             prop_assert_eq!(&back.present, &values.present);
             prop_assert_eq!(&back.bits, &values.bits);
+            let mut some = Vec::new();
+            view.for_each_in(1..9, &base, |slot, bits| some.push((slot, bits))).unwrap();
+            let want: Vec<_> = (64..row.len())
+                .filter(|&slot| values.has(slot))
+                .map(|slot| (slot, values.bits[slot]))
+                .collect();
+            prop_assert_eq!(some, want);
             for slot in 0..row.len() + 3 {
                 let want = (slot < row.len() && values.has(slot)).then(|| values.bits[slot]);
                 prop_assert_eq!(view.get(slot, &base), Ok(want));
