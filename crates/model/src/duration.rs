@@ -93,7 +93,7 @@ pub fn format_duration_ms(duration_ms: i64) -> String {
     for (name, unit_ms) in UNITS {
         let unit_ms = unit_ms.unsigned_abs();
         // 90d reads better than 12w6d: years and weeks only when nothing is left over.
-        if matches!(name, "y" | "w") && rest_ms % unit_ms != 0 {
+        if matches!(name, "y" | "w") && !rest_ms.is_multiple_of(unit_ms) {
             continue;
         }
         let count = rest_ms / unit_ms;

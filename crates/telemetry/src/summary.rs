@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn quantiles_forget_sum_and_count_do_not() {
         let clock = clock::ManualClock::at_ms(0);
-        let summary = Summary::new(&[0.5, 0.99], clock.clone());
+        let summary = Summary::new(&[0.5, 0.99], Arc::<clock::ManualClock>::clone(&clock));
         assert!(summary.snapshot().quantiles[0].1.is_nan());
         for value in 1..=10_000 {
             summary.observe(f64::from(value));

@@ -171,7 +171,7 @@ fn append_e(out: &mut Vec<u8>, decimal: &Decimal) {
 /// from 10²¹ on (util/jsonutil/marshal.go).
 pub fn append_json_float(out: &mut Vec<u8>, value: f64) {
     let size = value.abs();
-    if size != 0.0 && (size < 1e-6 || size >= 1e21) {
+    if size != 0.0 && !(1e-6..1e21).contains(&size) {
         append_float_e(out, value);
     } else {
         append_float_f(out, value);
@@ -196,7 +196,8 @@ pub fn format_float_e(value: f64) -> String {
     text_of(|out| append_float_e(out, value))
 }
 
-/// `strconv.FormatFloat(v, 'g', -1, 64)`, which is also `%v`: an exponent below -4 and from 21 on.
+/// `strconv.FormatFloat(v, 'g', -1, 64)`, which is also `%v`: an exponent below -4 and from
+/// 6 on.
 #[must_use]
 pub fn format_float_g(value: f64) -> String {
     text_of(|out| {
@@ -209,7 +210,7 @@ pub fn format_float_g(value: f64) -> String {
         } else {
             decimal.point - 1
         };
-        if (-4..21).contains(&exponent) {
+        if (-4..6).contains(&exponent) {
             append_f(out, &decimal);
         } else {
             append_e(out, &decimal);
@@ -240,6 +241,20 @@ mod tests {
                 "1e+15",
                 "1e+15",
                 "1000000000000000",
+            ),
+            (
+                123_456.7,
+                "123456.7",
+                "1.234567e+05",
+                "123456.7",
+                "123456.7",
+            ),
+            (
+                1_234_567.0,
+                "1234567",
+                "1.234567e+06",
+                "1.234567e+06",
+                "1234567",
             ),
             (
                 1e20,
