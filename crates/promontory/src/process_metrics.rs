@@ -18,7 +18,7 @@ pub(crate) fn register(registry: &Registry, start_seconds: f64) {
         )
         .with(&[
             crate::VERSION,
-            crate::REVISION,
+            crate::OWN_VERSION,
             "",
             "",
             std::env::consts::OS,
@@ -46,9 +46,11 @@ pub(crate) fn register(registry: &Registry, start_seconds: f64) {
         "Virtual memory size in bytes.",
         || stat_fields(&[20])[0],
     );
-    registry.gauge_fn("process_open_fds", "Number of open file descriptors.", || {
-        std::fs::read_dir("/proc/self/fd").map_or(f64::NAN, |entries| entries.count() as f64)
-    });
+    registry.gauge_fn(
+        "process_open_fds",
+        "Number of open file descriptors.",
+        || std::fs::read_dir("/proc/self/fd").map_or(f64::NAN, |entries| entries.count() as f64),
+    );
     registry.gauge_fn(
         "process_max_fds",
         "Maximum number of open file descriptors.",
@@ -57,8 +59,13 @@ pub(crate) fn register(registry: &Registry, start_seconds: f64) {
     registry.gauge_fn(
         "go_goroutines",
         "Number of threads of this process, under the name that dashboards read.",
-        || stat_fields(&[17])[0],
+        || thread_count() as f64,
     );
+}
+
+/// Threads of this process.
+pub(crate) fn thread_count() -> u64 {
+    stat_fields(&[17])[0] as u64
 }
 
 /// Fields of `/proc/self/stat`, counted after the name in parentheses; NaN if it cannot be read.
@@ -66,19 +73,26 @@ fn stat_fields(fields: &[usize]) -> Vec<f64> {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = text.rsplit_once(')').map_or("", |(_, after)| after);
     let all: Vec<&str> = after.split_whitespace().collect();
-    let field = |at: &usize| all.get(*at).and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
+    let field = |at: &usize| {
+        all.get(*at)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(f64::NAN)
+    };
     fields.iter().map(field).collect()
 }
 
 fn status_kib(name: &str) -> f64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(f64::NAN)
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .unwrap_or(f64::NAN)
 }
 
 fn max_open_files() -> f64 {
     let text = std::fs::read_to_string(Path::new("/proc/self/limits")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
     let soft = line.and_then(|rest| rest.split_whitespace().next());
     match soft {
         Some("unlimited") => f64::INFINITY,
@@ -98,7 +112,10 @@ mod tests {
         let mut text = String::new();
         registry.expose(&mut text);
         let value = |name: &str| -> f64 {
-            let line = text.lines().find(|l| l.starts_with(&format!("{name} "))).unwrap();
+            let line = text
+                .lines()
+                .find(|l| l.starts_with(&format!("{name} ")))
+                .unwrap();
             line.rsplit_once(' ').unwrap().1.parse().unwrap()
         };
         assert_eq!(value("process_start_time_seconds"), 12.5);

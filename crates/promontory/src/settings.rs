@@ -44,25 +44,35 @@ impl Settings {
     pub(crate) fn resolve(flags: &Flags, host_name: &str) -> Result<Settings, Refusal> {
         let config_file = Path::new(flags.text("config.file"));
         let built_in = !flags.is_given("config.file") && !config_file.exists();
-        let listen_addresses: Vec<String> =
-            flags.all("web.listen-address").iter().map(|address| (*address).to_owned()).collect();
-        let external_url =
-            external_url(flags.text("web.external-url"), &listen_addresses[0], host_name)?;
+        let listen_addresses: Vec<String> = flags
+            .all("web.listen-address")
+            .iter()
+            .map(|address| (*address).to_owned())
+            .collect();
+        let external_url = external_url(
+            flags.text("web.external-url"),
+            &listen_addresses[0],
+            host_name,
+        )?;
         let route_prefix = match flags.text("web.route-prefix") {
             "" => external_url.path.clone(),
             given => clean_path(given),
         };
-        let auto_reload = flags.is_on("config.auto-reload").then(|| {
-            duration(flags, "config.auto-reload-interval").max(AUTO_RELOAD_MIN)
-        });
-        let features = flags.all("enable-feature").iter().flat_map(|list| list.split(','));
+        let auto_reload = flags
+            .is_on("config.auto-reload")
+            .then(|| duration(flags, "config.auto-reload-interval").max(AUTO_RELOAD_MIN));
+        let feature_lists = flags.all("enable-feature");
+        let features = feature_lists.iter().flat_map(|list| list.split(','));
         Ok(Settings {
             config_file: (!built_in).then(|| config_file.to_path_buf()),
             auto_reload,
             listen_addresses,
             external_url,
             route_prefix,
-            features: features.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            features: features
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
         })
     }
 }
@@ -76,35 +86,55 @@ pub(crate) fn duration(flags: &Flags, name: &str) -> Duration {
 /// `/a/b`, or nothing for the root.
 fn clean_path(path: &str) -> String {
     let trimmed = path.trim_matches('/');
-    if trimmed.is_empty() { String::new() } else { format!("/{trimmed}") }
+    if trimmed.is_empty() {
+        String::new()
+    } else {
+        format!("/{trimmed}")
+    }
 }
 
 fn external_url(text: &str, listen: &str, host_name: &str) -> Result<ExternalUrl, Refusal> {
     if text.is_empty() {
         let port = listen.rsplit_once(':').map_or("9090", |(_, port)| port);
         let host = format!("{host_name}:{port}");
-        return Ok(ExternalUrl { scheme: "http".to_owned(), host, path: String::new() });
+        return Ok(ExternalUrl {
+            scheme: "http".to_owned(),
+            host,
+            path: String::new(),
+        });
     }
     let refuse = |why: &str| Refusal {
-        message: format!("parse external URL {}: {why}", gocompat::strconv::quote(text)),
+        message: format!(
+            "parse external URL {}: {why}",
+            gocompat::strconv::quote(text)
+        ),
         exit_code: 2,
     };
     if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) {
         return Err(refuse("URL must not begin or end with quotes"));
     }
-    let (scheme, rest) =
-        text.split_once("://").ok_or_else(|| refuse("it has no scheme: write http://host/path"))?;
+    let (scheme, rest) = text
+        .split_once("://")
+        .ok_or_else(|| refuse("it has no scheme: write http://host/path"))?;
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     if host.is_empty() || !matches!(scheme, "http" | "https") {
         return Err(refuse("only http and https URLs with a host are possible"));
     }
-    Ok(ExternalUrl { scheme: scheme.to_owned(), host: host.to_owned(), path: clean_path(path) })
+    Ok(ExternalUrl {
+        scheme: scheme.to_owned(),
+        host: host.to_owned(),
+        path: clean_path(path),
+    })
 }
 
 /// `:9090`, `localhost:9090` or `[::1]:9090` as something to bind: an empty host is every address.
 pub(crate) fn bind_address(text: &str) -> Result<Vec<SocketAddr>, String> {
     use std::net::ToSocketAddrs as _;
-    let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+    let full = if text.starts_with(':') {
+        format!("0.0.0.0{text}")
+    } else {
+        text.to_owned()
+    };
     full.to_socket_addrs()
         .map(Iterator::collect)
         .map_err(|error| format!("listen tcp: address {text}: {error}"))
@@ -128,15 +158,31 @@ mod tests {
         for (line, url, prefix) in [
             ("", "http://box:9090", ""),
             ("--web.listen-address=:80", "http://box:80", ""),
-            ("--web.external-url=https://m.example/prom/", "https://m.example/prom", "/prom"),
-            ("--web.external-url=http://m/a --web.route-prefix=/", "http://m/a", ""),
-            ("--web.external-url=http://m/a --web.route-prefix=b/c/", "http://m/a", "/b/c"),
+            (
+                "--web.external-url=https://m.example/prom/",
+                "https://m.example/prom",
+                "/prom",
+            ),
+            (
+                "--web.external-url=http://m/a --web.route-prefix=/",
+                "http://m/a",
+                "",
+            ),
+            (
+                "--web.external-url=http://m/a --web.route-prefix=b/c/",
+                "http://m/a",
+                "/b/c",
+            ),
         ] {
             let settings = resolve(line).unwrap();
             assert_eq!(settings.external_url.text(), url, "{line}");
             assert_eq!(settings.route_prefix, prefix, "{line}");
         }
-        for line in ["--web.external-url=nohost", "--web.external-url='http://x'", "--web.external-url=ftp://x"] {
+        for line in [
+            "--web.external-url=nohost",
+            "--web.external-url='http://x'",
+            "--web.external-url=ftp://x",
+        ] {
             assert_eq!(resolve(line).unwrap_err().exit_code, 2, "{line}");
         }
     }
@@ -152,7 +198,10 @@ mod tests {
     fn auto_reload_is_off_or_at_least_a_second() {
         assert_eq!(resolve("").unwrap().auto_reload, None);
         let line = "--config.auto-reload --config.auto-reload-interval=10ms";
-        assert_eq!(resolve(line).unwrap().auto_reload, Some(Duration::from_secs(1)));
+        assert_eq!(
+            resolve(line).unwrap().auto_reload,
+            Some(Duration::from_secs(1))
+        );
         let line = "--config.auto-reload --enable-feature=a,b --enable-feature=c";
         let settings = resolve(line).unwrap();
         assert_eq!(settings.auto_reload, Some(Duration::from_secs(30)));
@@ -161,8 +210,14 @@ mod tests {
 
     #[test]
     fn addresses_to_bind() {
-        assert_eq!(bind_address(":80").unwrap(), ["0.0.0.0:80".parse().unwrap()]);
-        assert_eq!(bind_address("[::1]:80").unwrap(), ["[::1]:80".parse().unwrap()]);
+        assert_eq!(
+            bind_address(":80").unwrap(),
+            ["0.0.0.0:80".parse().unwrap()]
+        );
+        assert_eq!(
+            bind_address("[::1]:80").unwrap(),
+            ["[::1]:80".parse().unwrap()]
+        );
         assert!(bind_address("nonsense").is_err());
     }
 }
