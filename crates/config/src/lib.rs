@@ -7,13 +7,23 @@
 //!
 //! A key that Prometheus knows and this server does not support yet is refused by name and line,
 //! never ignored; empty, it is allowed.
+//!
+//! The way of a file: `yaml` makes a tree with places of it, `decoder` reads trees strictly,
+//! `sections` knows the keys, `load` puts files together.
 
+mod decoder;
 mod dump;
 mod error;
+mod expand;
 mod load;
+mod paths;
+mod scalar;
+mod sections;
 mod types;
+mod yaml;
 
 pub use dump::to_yaml;
-pub use error::{ConfigErrors, Problem};
+pub use error::{ConfigErrors, FileRole, Problem, ProblemKind};
 pub use load::{LoadOptions, Loaded, builtin, load, load_file, parse_target_groups};
+pub use paths::{BadPattern, glob};
 pub use types::*;

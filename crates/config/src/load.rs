@@ -1,9 +1,20 @@
 //! From a file to a resolved configuration.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use crate::{Config, ConfigErrors, Problem, SourceFiles, TargetGroup};
+use gocompat::strconv::quote;
+use model::Labels;
+
+use crate::decoder::Decoder;
+use crate::expand::expand;
+use crate::sections;
+use crate::{
+    Config, ConfigErrors, FileRole, Problem, ProblemKind, ScrapeConfig, SourceFiles, TargetGroup,
+};
+use crate::{paths, yaml};
 
 /// What the configuration depends on besides its text.
 pub struct LoadOptions<'a> {
@@ -44,8 +55,7 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with the text.
 pub fn load(text: &str, path: &Path, options: &LoadOptions<'_>) -> Result<Loaded, ConfigErrors> {
-    let _ = (text, options);
-    Err(not_yet(path))
+    load_main(text, path, options).map(|(loaded, _)| loaded)
 }
 
 /// Reads and decodes the file and those that its `scrape_config_files` name.
@@ -53,8 +63,87 @@ pub fn load(text: &str, path: &Path, options: &LoadOptions<'_>) -> Result<Loaded
 /// # Errors
 /// If a file cannot be read; everything that is wrong with the first file that is wrong.
 pub fn load_file(path: &Path, options: &LoadOptions<'_>) -> Result<Loaded, ConfigErrors> {
-    let _ = options;
-    Err(not_yet(path))
+    let text = read(path, FileRole::Main)?;
+    let (mut loaded, mut jobs) = load_main(&text, path, options)?;
+    for pattern in loaded.config.scrape_config_files.clone() {
+        let files = paths::glob(&pattern).map_err(|error| ConfigErrors::Read {
+            path: PathBuf::from(&pattern),
+            role: FileRole::Included,
+            reason: error.to_string(),
+        })?;
+        for file in files {
+            include(&file, &mut loaded, &mut jobs)?;
+        }
+    }
+    Ok(loaded)
+}
+
+/// Which jobs there are, and where each was first seen.
+type Jobs = HashMap<String, String>;
+
+fn load_main(
+    text: &str,
+    path: &Path,
+    options: &LoadOptions<'_>,
+) -> Result<(Loaded, Jobs), ConfigErrors> {
+    let root = parse(text, path, FileRole::Main)?;
+    let mut decoder = Decoder::default();
+    let (mut config, scrapes) = sections::config(&mut decoder, root.as_deref());
+    let folder = paths::folder(path);
+    join_paths(&mut config, &folder);
+    let mut jobs = Jobs::new();
+    config.main_scrape_configs = scrapes.len();
+    config.scrape_configs = scrapes
+        .into_iter()
+        .map(|raw| {
+            let scrape = raw.resolve(&mut decoder, &config.global, &mut jobs, "");
+            with_folder(scrape, &folder)
+        })
+        .collect();
+    check(decoder, path, FileRole::Main)?;
+    let mut warnings = Vec::new();
+    let labels = &config.global.external_labels;
+    config.global.external_labels = expand_labels(labels, options.env, &mut warnings);
+    warn_of_no_effect(&config, &mut warnings);
+    let loaded = Loaded {
+        config,
+        sources: SourceFiles {
+            paths: vec![path.to_path_buf()],
+        },
+        warnings,
+    };
+    Ok((loaded, jobs))
+}
+
+/// Adds the scrape configurations of another file.
+fn include(path: &Path, loaded: &mut Loaded, jobs: &mut Jobs) -> Result<(), ConfigErrors> {
+    let text = read(path, FileRole::Included)?;
+    let root = parse(&text, path, FileRole::Included)?;
+    let mut decoder = Decoder::default();
+    let place = quote(&absolute(path));
+    let folder = paths::folder(path);
+    for raw in sections::included_scrape_configs(&mut decoder, root.as_deref()) {
+        let scrape = raw.resolve(&mut decoder, &loaded.config.global, jobs, &place);
+        loaded
+            .config
+            .scrape_configs
+            .push(with_folder(scrape, &folder));
+    }
+    check(decoder, path, FileRole::Included)?;
+    loaded.sources.paths.push(path.to_path_buf());
+    Ok(())
+}
+
+/// Decodes a YAML list of target groups, as file discovery reads them. Sources are left empty.
+///
+/// # Errors
+/// Everything that is wrong with the text.
+pub fn parse_target_groups(text: &str, path: &Path) -> Result<Vec<TargetGroup>, ConfigErrors> {
+    let root = parse(text, path, FileRole::Included)?;
+    let mut decoder = Decoder::default();
+    let groups = sections::target_groups(&mut decoder, root.as_deref());
+    check(decoder, path, FileRole::Included)?;
+    Ok(groups)
 }
 
 /// The configuration of a server without a file: it scrapes itself, under the job `prometheus`,
@@ -63,7 +152,7 @@ pub fn load_file(path: &Path, options: &LoadOptions<'_>) -> Result<Loaded, Confi
 pub fn builtin(own_address: &str, metrics_path: &str) -> Config {
     let mut config = Config::default();
     config.global.scrape_interval_ms = 15_000;
-    config.scrape_configs.push(crate::ScrapeConfig {
+    config.scrape_configs.push(ScrapeConfig {
         job_name: "prometheus".to_owned(),
         scrape_interval_ms: 15_000,
         metrics_path: metrics_path.to_owned(),
@@ -72,28 +161,138 @@ pub fn builtin(own_address: &str, metrics_path: &str) -> Config {
             source: "0".to_owned(),
             ..TargetGroup::default()
         }],
-        ..crate::ScrapeConfig::default()
+        ..ScrapeConfig::default()
     });
     config.main_scrape_configs = 1;
     config
 }
 
-/// Decodes a YAML list of target groups, as file discovery reads them. Sources are left empty.
-///
-/// # Errors
-/// Everything that is wrong with the text.
-pub fn parse_target_groups(text: &str, path: &Path) -> Result<Vec<TargetGroup>, ConfigErrors> {
-    let _ = text;
-    Err(not_yet(path))
+fn read(path: &Path, role: FileRole) -> Result<String, ConfigErrors> {
+    let refuse = |reason: String| ConfigErrors::Read {
+        path: path.to_path_buf(),
+        role,
+        reason,
+    };
+    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if size > yaml::TEXT_BYTES_MAX as u64 {
+        return Err(refuse(format!(
+            "larger than {} bytes",
+            yaml::TEXT_BYTES_MAX
+        )));
+    }
+    let bytes = std::fs::read(path).map_err(|error| refuse(reason(&error)))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        ConfigErrors::Syntax {
+            path: path.to_path_buf(),
+            role,
+            problem: Problem {
+                kind: ProblemKind::Structure,
+                line: 1 + good.iter().filter(|&&byte| byte == b'\n').count(),
+                column: 1 + good.iter().rev().take_while(|&&byte| byte != b'\n').count(),
+                text: "invalid UTF-8".to_owned(),
+            },
+        }
+    })
 }
 
-fn not_yet(path: &Path) -> ConfigErrors {
-    ConfigErrors::Content {
+/// What the operating system says, in Go's words where they are asked for most.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "is a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn parse(
+    text: &str,
+    path: &Path,
+    role: FileRole,
+) -> Result<Option<std::rc::Rc<yaml::Node>>, ConfigErrors> {
+    yaml::parse(text).map_err(|problem| ConfigErrors::Syntax {
         path: path.to_path_buf(),
-        problems: vec![Problem {
-            line: 0,
-            column: 0,
-            text: "the decoder is not there yet".to_owned(),
-        }],
+        role,
+        problem,
+    })
+}
+
+fn check(decoder: Decoder, path: &Path, role: FileRole) -> Result<(), ConfigErrors> {
+    let problems = decoder.into_problems();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(ConfigErrors::Content {
+        path: path.to_path_buf(),
+        role,
+        problems,
+    })
+}
+
+pub(crate) fn absolute(path: &Path) -> String {
+    let absolute = std::path::absolute(path);
+    absolute.as_deref().unwrap_or(path).display().to_string()
+}
+
+/// Makes the paths of the main sections relative to nothing but the working directory.
+fn join_paths(config: &mut Config, folder: &Path) {
+    let global = &mut config.global;
+    for file in [
+        &mut global.query_log_file,
+        &mut global.scrape_failure_log_file,
+    ] {
+        *file = paths::join(folder, file);
+    }
+    for pattern in &mut config.scrape_config_files {
+        *pattern = paths::join(folder, pattern);
+    }
+}
+
+/// The same for a scrape configuration. A failure log inherited from `global` is joined already,
+/// with the folder of the main file.
+fn with_folder(mut scrape: ScrapeConfig, folder: &Path) -> ScrapeConfig {
+    for config in &mut scrape.file_sd_configs {
+        for file in &mut config.files {
+            *file = paths::join(folder, file);
+        }
+    }
+    scrape
+}
+
+fn expand_labels(
+    labels: &Labels,
+    env: &dyn Fn(&str) -> Option<String>,
+    warnings: &mut Vec<String>,
+) -> Labels {
+    let mut expanded = Vec::with_capacity(labels.len());
+    for (name, value) in labels.iter() {
+        let value = expand(value, |variable| match variable {
+            "$" => "$".to_owned(),
+            variable => env(variable)
+                .filter(|value| !value.is_empty())
+                .unwrap_or_else(|| {
+                    warnings.push(format!(
+                        "external label {name} uses the environment variable {variable}, which is \
+                     empty or not set"
+                    ));
+                    String::new()
+                }),
+        });
+        expanded.push((name, value));
+    }
+    Labels::from_pairs(expanded.iter().map(|(name, value)| (*name, value.as_str())))
+}
+
+/// Keys that are accepted so that files need no change, and that do nothing here.
+fn warn_of_no_effect(config: &Config, warnings: &mut Vec<String>) {
+    if config.runtime != crate::RuntimeConfig::default() {
+        warnings.push("runtime.gogc has no effect: there is no garbage collector".to_owned());
+    }
+    if !config.storage.tsdb.float_chunk_encoding.is_empty() {
+        warnings.push(
+            "storage.tsdb.chunk_encoding.floats has no effect: encodings are chosen by the data"
+                .to_owned(),
+        );
     }
 }

@@ -360,6 +360,9 @@ pub struct TsdbConfig {
     pub out_of_order_time_window_ms: i64,
     /// The share of stale series in the head, 0 to 1, above which they are compacted; 0 is never.
     pub stale_series_compaction_threshold: f64,
+    /// `chunk_encoding.floats`: `xor`, `xor2` or empty. Accepted for compatibility; blocks choose
+    /// their encodings themselves.
+    pub float_chunk_encoding: String,
     /// `retention`, if the section is there; it then wins over the flags.
     pub retention: Option<RetentionConfig>,
 }
