@@ -29,3 +29,18 @@ pub enum SeriesError {
         series: String,
     },
 }
+
+/// Bytes as Go's `%q` shows them: bytes that are no UTF-8 as `\xff`.
+pub(crate) fn quote(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 2);
+    out.push('"');
+    for chunk in bytes.utf8_chunks() {
+        let quoted = gocompat::strconv::quote(chunk.valid());
+        out.push_str(&quoted[1..quoted.len() - 1]);
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out.push('"');
+    out
+}

@@ -16,7 +16,10 @@
 mod entry;
 mod error;
 mod format;
+mod lexer;
+mod number;
 mod parser;
+mod plain;
 mod series;
 
 pub use entry::{Entry, Exemplar, Sample, unescape_help};
