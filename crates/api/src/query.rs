@@ -1,0 +1,257 @@
+//! `query` and `query_range`: from parameters to the engine, and its answer as JSON.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use promql::{MatrixSeries, QueryOptions, QueryOutput, QueryStats, SampleStats, Value};
+
+use crate::app::{App, Call};
+use crate::error::{ApiError, ErrorKind};
+use crate::json::Json;
+use crate::outlet::{Gone, Outlet};
+use crate::params;
+use crate::reply::{Notes, Reply};
+use crate::syntax::parse_options;
+
+/// A week at 60 s or a year at an hour; more would only make a client slow.
+const POINTS_MAX: i128 = 11_000;
+
+/// `GET|POST /api/v1/query`
+pub(crate) fn instant(app: &App, call: &Call) -> Reply {
+    answer_instant(app, call).into()
+}
+
+fn answer_instant(app: &App, call: &Call) -> Result<Reply, ApiError> {
+    let limit = params::limit(&call.form)?;
+    let now = i128::from(app.deps.clock.now_ms()) * 1_000_000;
+    let time = params::time_or(&call.form, "time", now)?;
+    let options = query_options(call)?;
+    let (engine, query) = (&app.deps.engine, call.form.first("query"));
+    let output =
+        engine.instant(&*app.deps.queryable, query, params::time_ms(time), &options)?;
+    Ok(answer(call, output, limit))
+}
+
+/// `GET|POST /api/v1/query_range`
+pub(crate) fn range(app: &App, call: &Call) -> Reply {
+    answer_range(app, call).into()
+}
+
+fn answer_range(app: &App, call: &Call) -> Result<Reply, ApiError> {
+    let form = &call.form;
+    let limit = params::limit(form)?;
+    let time = |name: &str| {
+        params::parse_time(form.first(name)).map_err(|error| ApiError::parameter(name, error))
+    };
+    let (start, end) = (time("start")?, time("end")?);
+    if end < start {
+        let message = "end timestamp must not be before start time";
+        return Err(ApiError::parameter("end", message.to_owned()));
+    }
+    let step_ns = params::parse_duration_ns(form.first("step"))
+        .map_err(|error| ApiError::parameter("step", error))?;
+    // The engine counts in milliseconds; upstream divides by zero below one.
+    let step_ms = step_ns / 1_000_000;
+    if step_ms <= 0 {
+        let message = "zero or negative query resolution step widths are not accepted. Try a \
+                       positive integer";
+        return Err(ApiError::parameter("step", message.to_owned()));
+    }
+    if (end - start) / i128::from(step_ns) > POINTS_MAX {
+        return Err(ApiError::bad_data(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query \
+             resolution (?step=XX)",
+        ));
+    }
+    let options = query_options(call)?;
+    let (start_ms, end_ms) = (params::time_ms(start), params::time_ms(end));
+    let (engine, query) = (&app.deps.engine, form.first("query"));
+    let output =
+        engine.range(&*app.deps.queryable, query, start_ms, end_ms, step_ms, &options)?;
+    Ok(answer(call, output, limit))
+}
+
+/// `GET|POST /api/v1/query_exemplars`: what upstream answers while exemplars are not stored.
+pub(crate) fn exemplars(app: &App, call: &Call) -> Reply {
+    answer_exemplars(app, call).into()
+}
+
+fn answer_exemplars(app: &App, call: &Call) -> Result<Reply, ApiError> {
+    let start = params::time_or(&call.form, "start", params::TIME_MIN_NS)?;
+    let end = params::time_or(&call.form, "end", params::TIME_MAX_NS)?;
+    if end < start {
+        return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
+    }
+    let query = call.form.first("query");
+    let expr = promql_syntax::parse(query, &parse_options(app))
+        .map_err(|errors| ApiError::bad_data(errors.to_string()))?;
+    if expr.selectors().is_empty() {
+        return Ok(Reply::empty(StatusCode::NO_CONTENT));
+    }
+    Ok(Reply::data(|json| json.array(|_| {})))
+}
+
+fn query_options(call: &Call) -> Result<QueryOptions, ApiError> {
+    let form = &call.form;
+    let timeout = match form.first("timeout") {
+        "" => None,
+        text => {
+            let ns = params::parse_duration_ns(text)
+                .map_err(|error| ApiError::parameter("timeout", error))?;
+            // Upstream's deadline is over before its engine has a name for what it was doing.
+            match u64::try_from(ns) {
+                Ok(ns) if ns > 0 => Some(Duration::from_nanos(ns)),
+                _ => return Err(ApiError::new(ErrorKind::Execution, "context deadline exceeded")),
+            }
+        }
+    };
+    let lookback_delta_ms = match form.first("lookback_delta") {
+        "" => None,
+        text => {
+            let ns = params::parse_duration_ns(text).map_err(|error| {
+                ApiError::bad_data(format!("error parsing lookback delta duration: {error}"))
+            })?;
+            Some(ns / 1_000_000).filter(|&ms| ms > 0)
+        }
+    };
+    Ok(QueryOptions {
+        lookback_delta_ms,
+        timeout,
+        per_step_stats: form.first("stats") == "all",
+        cancel: call.cancel.clone(),
+    })
+}
+
+/// Answers with what the engine found, cut at `limit`.
+fn answer(call: &Call, mut output: QueryOutput, limit: usize) -> Reply {
+    let mut notes = Notes {
+        warnings: std::mem::take(&mut output.warnings),
+        infos: std::mem::take(&mut output.infos),
+    };
+    if truncate(&mut output.value, limit) {
+        notes.truncated();
+    }
+    let stats = call.form.first("stats");
+    if !matches!(stats, "" | "true" | "all") {
+        let stats = gocompat::strconv::quote(stats);
+        notes.warnings.push(format!(
+            "value {stats} for parameter \"stats\" is deprecated and will be rejected in the next \
+             major release, use \"true\" or \"all\""
+        ));
+    }
+    let with_stats = !stats.is_empty();
+    Reply::written(Box::new(move |outlet| {
+        write_envelope(outlet, &output, with_stats, &notes)
+    }))
+}
+
+/// Cuts vectors and matrices; says whether something was cut.
+fn truncate(value: &mut Value, limit: usize) -> bool {
+    let over = |count: usize| limit > 0 && count > limit;
+    match value {
+        Value::Vector(samples) if over(samples.len()) => samples.truncate(limit),
+        Value::Matrix(series) if over(series.len()) => series.truncate(limit),
+        _ => return false,
+    }
+    true
+}
+
+fn write_envelope(
+    outlet: &mut Outlet,
+    output: &QueryOutput,
+    with_stats: bool,
+    notes: &Notes,
+) -> Result<(), Gone> {
+    outlet.json.begin_object();
+    outlet.json.key("status").text("success");
+    outlet.json.key("data").begin_object();
+    outlet.json.key("resultType").text(output.value.type_name());
+    outlet.json.key("result");
+    write_value(outlet, &output.value)?;
+    if with_stats {
+        write_stats(outlet.json.key("stats"), &output.stats);
+    }
+    outlet.json.end_object();
+    notes.write(&mut outlet.json);
+    outlet.json.end_object();
+    Ok(())
+}
+
+fn write_value(outlet: &mut Outlet, value: &Value) -> Result<(), Gone> {
+    match value {
+        Value::Scalar { timestamp_ms, value } => outlet.json.point(*timestamp_ms, *value),
+        Value::String { timestamp_ms, value } => outlet.json.array(|json| {
+            json.time(*timestamp_ms);
+            json.text(value);
+        }),
+        Value::Vector(samples) => {
+            outlet.json.begin_array();
+            for sample in samples {
+                outlet.json.object(|json| {
+                    json.key("metric").labels(&sample.labels);
+                    json.key("value").point(sample.timestamp_ms, sample.value);
+                });
+                outlet.relieve()?;
+            }
+            outlet.json.end_array();
+        }
+        Value::Matrix(all) => {
+            outlet.json.begin_array();
+            for series in all {
+                write_series(&mut outlet.json, series);
+                outlet.relieve()?;
+            }
+            outlet.json.end_array();
+        }
+    }
+    Ok(())
+}
+
+fn write_series(json: &mut Json, series: &MatrixSeries) {
+    json.object(|json| {
+        json.key("metric").labels(&series.labels);
+        if !series.points.is_empty() {
+            json.key("values").array(|json| {
+                for &(time_ms, value) in &series.points {
+                    json.point(time_ms, value);
+                }
+            });
+        }
+    });
+}
+
+fn write_stats(json: &mut Json, stats: &QueryStats) {
+    let timings = &stats.timings;
+    json.object(|json| {
+        json.key("timings").object(|json| {
+            json.key("evalTotalTime").float(timings.eval_total_time);
+            json.key("resultSortTime").float(timings.result_sort_time);
+            json.key("queryPreparationTime").float(timings.query_preparation_time);
+            json.key("innerEvalTime").float(timings.inner_eval_time);
+            json.key("execQueueTime").float(timings.exec_queue_time);
+            json.key("execTotalTime").float(timings.exec_total_time);
+        });
+        json.key("samples").object(|json| write_sample_stats(json, &stats.samples));
+    });
+}
+
+fn write_sample_stats(json: &mut Json, samples: &SampleStats) {
+    let per_step = |json: &mut Json, key: &str, steps: &Option<Vec<(i64, u64)>>| {
+        let Some(steps) = steps.as_ref().filter(|steps| !steps.is_empty()) else {
+            return;
+        };
+        json.key(key).array(|json| {
+            for &(time_ms, count) in steps {
+                json.array(|json| {
+                    json.time(time_ms);
+                    json.uint(count);
+                });
+            }
+        });
+    };
+    per_step(json, "totalQueryableSamplesPerStep", &samples.total_queryable_samples_per_step);
+    json.key("totalQueryableSamples").uint(samples.total_queryable_samples);
+    per_step(json, "samplesReadPerStep", &samples.samples_read_per_step);
+    json.key("samplesRead").uint(samples.samples_read);
+    json.key("peakSamples").uint(samples.peak_samples);
+}
