@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -42,6 +42,8 @@ pub(crate) struct App {
     pub(crate) start_ns: i64,
     pub(crate) quitting: AtomicBool,
     state: AtomicU8,
+    /// When the state was set last, in nanoseconds since 1970.
+    state_since_ns: AtomicI64,
     lookups: Arc<Semaphore>,
     queries: Arc<Semaphore>,
 }
@@ -82,8 +84,10 @@ impl App {
     pub(crate) fn new(deps: Dependencies, options: Options) -> App {
         let metrics = HttpMetrics::new(&deps.registry, Arc::clone(&deps.clock));
         let queries = deps.engine.options().max_concurrency + QUERIES_QUEUED_MAX;
+        let start_ns = deps.clock.now_ns();
         App {
-            start_ns: deps.clock.now_ns(),
+            start_ns,
+            state_since_ns: AtomicI64::new(start_ns),
             metrics: Arc::new(metrics),
             quitting: AtomicBool::new(false),
             state: AtomicU8::new(State::Starting as u8),
@@ -102,8 +106,14 @@ impl App {
         }
     }
 
+    pub(crate) fn state_since_ns(&self) -> i64 {
+        self.state_since_ns.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u8, Ordering::Release);
+        self.state_since_ns
+            .store(self.deps.clock.now_ns(), Ordering::Relaxed);
         let ready = if state == State::Ready { 1.0 } else { 0.0 };
         self.metrics.ready.set(ready);
     }
@@ -198,7 +208,11 @@ fn unrouted(target: Target<'_>, query: Option<&str>) -> Reply {
 
 /// What needs data is answered so until there is data, and when there is none any more.
 fn unavailable(state: State) -> Reply {
-    let stopping = if state == State::Stopping { "true" } else { "false" };
+    let stopping = if state == State::Stopping {
+        "true"
+    } else {
+        "false"
+    };
     Reply::new(StatusCode::SERVICE_UNAVAILABLE, TEXT, "Service Unavailable").with(
         HeaderName::from_static("x-prometheus-stopping"),
         HeaderValue::from_static(stopping),
@@ -211,12 +225,21 @@ where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
-    let kind = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or("");
+    let kind = kind
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
     match kind.as_str() {
         "application/x-www-form-urlencoded" => {}
         "multipart/form-data" => {
-            let message = "multipart forms are not supported, send application/x-www-form-urlencoded";
+            let message =
+                "multipart forms are not supported, send application/x-www-form-urlencoded";
             return Err(ApiError::bad_data(message));
         }
         _ => return Ok(None),
@@ -224,11 +247,15 @@ where
     let reading = Limited::new(body, FORM_BYTES_MAX).collect();
     match tokio::time::timeout(app.options.read_timeout, reading).await {
         Ok(Ok(collected)) => Ok(Some(collected.to_bytes())),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(ApiError::bad_data("error parsing form values: http: POST too large"))
-        }
-        Ok(Err(error)) => Err(ApiError::bad_data(format!("error parsing form values: {error}"))),
-        Err(_) => Err(ApiError::bad_data("error parsing form values: reading the body timed out")),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(
+            ApiError::bad_data("error parsing form values: http: POST too large"),
+        ),
+        Ok(Err(error)) => Err(ApiError::bad_data(format!(
+            "error parsing form values: {error}"
+        ))),
+        Err(_) => Err(ApiError::bad_data(
+            "error parsing form values: reading the body timed out",
+        )),
     }
 }
 

@@ -77,7 +77,9 @@ fn write_binary(json: &mut Json, binary: &BinaryExpr) {
     json.key("bool").bool(binary.return_bool);
     write_expr(json.key("lhs"), &binary.lhs);
     match &binary.matching {
-        Some(matching) => json.key("matching").object(|json| write_matching(json, matching)),
+        Some(matching) => json
+            .key("matching")
+            .object(|json| write_matching(json, matching)),
         None => json.key("matching").null(),
     }
     json.key("op").text(binary.op.as_str());

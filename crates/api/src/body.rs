@@ -15,7 +15,7 @@ use crate::outlet::{Chunk, StartedBody};
 /// The writer of the body did not come to its end; the connection must not look complete.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer ended early")]
-pub(crate) struct Broken;
+pub struct Broken;
 
 enum Source {
     Whole(Full<Bytes>),
@@ -47,7 +47,10 @@ impl ResponseBody {
         }
     }
 
-    fn poll_source(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_source(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut self.source {
             Source::Whole(full) => Pin::new(full)
                 .poll_frame(context)

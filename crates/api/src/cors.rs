@@ -14,7 +14,10 @@ pub(crate) fn allow(allowed: &Regex, request: &HeaderMap, response: &mut HeaderM
         return;
     };
     for (name, value) in [
-        (ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "Accept, Authorization, Content-Type, Origin",
+        ),
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
         (ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
     ] {

@@ -12,7 +12,6 @@ pub(crate) enum ErrorKind {
     Canceled,
     Timeout,
     Internal,
-    NotFound,
     /// Switched off, or storage is not ready. Upstream maps it to 500, not to 503.
     Unavailable,
 }
@@ -25,7 +24,6 @@ impl ErrorKind {
             ErrorKind::Canceled => "canceled",
             ErrorKind::Timeout => "timeout",
             ErrorKind::Internal => "internal",
-            ErrorKind::NotFound => "not_found",
             ErrorKind::Unavailable => "unavailable",
         }
     }
@@ -36,7 +34,6 @@ impl ErrorKind {
             ErrorKind::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::Canceled => client_closed_request(),
             ErrorKind::Timeout => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorKind::NotFound => StatusCode::NOT_FOUND,
             ErrorKind::Internal | ErrorKind::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

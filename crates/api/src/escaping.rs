@@ -24,8 +24,13 @@ pub(crate) enum Scheme {
 impl Scheme {
     /// The `escaping` parameter of `Accept`; underscores if there is none.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Scheme {
-        let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
-        let parameters = accept.split([',', ';']).filter_map(|part| part.trim().split_once('='));
+        let accept = headers
+            .get(ACCEPT)
+            .and_then(|accept| accept.to_str().ok())
+            .unwrap_or("");
+        let parameters = accept
+            .split([',', ';'])
+            .filter_map(|part| part.trim().split_once('='));
         let mut named = parameters.filter(|(key, _)| *key == "escaping");
         match named.next().map(|(_, value)| value.trim()) {
             Some("allow-utf-8") => Scheme::AllowUtf8,
@@ -133,7 +138,14 @@ mod tests {
 
     #[test]
     fn what_is_not_escaped_stays() {
-        for name in ["job", "U__a_", "U__a_zz_b", "U__a_110000_", "U__a_1234567_", "U__a_d800_"] {
+        for name in [
+            "job",
+            "U__a_",
+            "U__a_zz_b",
+            "U__a_110000_",
+            "U__a_1234567_",
+            "U__a_d800_",
+        ] {
             assert_eq!(unescape_values(name), name);
         }
         assert_eq!(unescape_values("U__"), "");

@@ -56,7 +56,10 @@ impl Form {
             self.fail("number of URL query parameters exceeded limit".to_owned());
             return;
         }
-        for pair in encoded.split(|&b| b == b'&').filter(|pair| !pair.is_empty()) {
+        for pair in encoded
+            .split(|&b| b == b'&')
+            .filter(|pair| !pair.is_empty())
+        {
             if pair.contains(&b';') {
                 self.fail("invalid semicolon separator in query".to_owned());
                 continue;
@@ -85,7 +88,9 @@ pub(crate) fn decode(encoded: &[u8], plus_is_space: bool) -> Result<String, Stri
         bytes.push(match first {
             b'+' if plus_is_space => b' ',
             b'%' => {
-                let digits = after.get(..2).and_then(|pair| Some((hex(pair[0])?, hex(pair[1])?)));
+                let digits = after
+                    .get(..2)
+                    .and_then(|pair| Some((hex(pair[0])?, hex(pair[1])?)));
                 let Some((high, low)) = digits else {
                     let wrong = &after[..after.len().min(2)];
                     let text = format!("%{}", String::from_utf8_lossy(wrong));
@@ -111,7 +116,10 @@ mod tests {
 
     #[test]
     fn body_comes_first_and_bad_pairs_are_left_out() {
-        let form = Form::parse(Some(b"a=1&b=%41+c&a=2"), "a=3&c&d=%zz&e=%4&f=1;g=2&=x&&h=a=b");
+        let form = Form::parse(
+            Some(b"a=1&b=%41+c&a=2"),
+            "a=3&c&d=%zz&e=%4&f=1;g=2&=x&&h=a=b",
+        );
         assert_eq!(form.first("a"), "1");
         assert_eq!(form.first_of_url("a"), "3");
         assert_eq!(form.all("a").collect::<Vec<_>>(), ["1", "2", "3"]);
@@ -123,7 +131,10 @@ mod tests {
         assert_eq!(form.first("h"), "a=b");
         assert_eq!(form.error(), Some("invalid URL escape \"%zz\""));
         assert_eq!(Form::parse(None, "a=%F0%9F%98%80").first("a"), "😀");
-        assert_eq!(Form::parse(None, "a=1;b").error(), Some("invalid semicolon separator in query"));
+        assert_eq!(
+            Form::parse(None, "a=1;b").error(),
+            Some("invalid semicolon separator in query")
+        );
         let many = "a&".repeat(FIELDS_MAX);
         assert!(Form::parse(None, &many).error().is_some());
     }

@@ -158,12 +158,6 @@ impl Json {
         push_time(&mut self.bytes, time_ms);
     }
 
-    /// A sample's value, which is a text because JSON has no NaN.
-    pub(crate) fn value(&mut self, value: f64) {
-        self.separate();
-        push_value(&mut self.bytes, value);
-    }
-
     /// `[time,"value"]`
     pub(crate) fn point(&mut self, time_ms: i64, value: f64) {
         self.separate();
@@ -277,13 +271,24 @@ mod tests {
         for (text, plain, label) in [
             ("a", r#""a""#, r#""a""#),
             ("\"\\\n\r\t", r#""\"\\\n\r\t""#, r#""\"\\\n\r\t""#),
-            ("\u{8}\u{1f}\u{7f}", "\"\\u0008\\u001f\u{7f}\"", "\"\\u0008\\u001f\u{7f}\""),
+            (
+                "\u{8}\u{1f}\u{7f}",
+                "\"\\u0008\\u001f\u{7f}\"",
+                "\"\\u0008\\u001f\u{7f}\"",
+            ),
             ("<a&b>", r#""\u003ca\u0026b\u003e""#, r#""<a&b>""#),
-            ("é€\u{2028}x\u{2029}", "\"é€\\u2028x\\u2029\"", "\"é€\u{2028}x\u{2029}\""),
+            (
+                "é€\u{2028}x\u{2029}",
+                "\"é€\\u2028x\\u2029\"",
+                "\"é€\u{2028}x\u{2029}\"",
+            ),
         ] {
             assert_eq!(written(|json| json.text(text)), plain);
             let labels = Labels::from_pairs([("l", text)]);
-            assert_eq!(written(|json| json.labels(&labels)), format!("{{\"l\":{label}}}"));
+            assert_eq!(
+                written(|json| json.labels(&labels)),
+                format!("{{\"l\":{label}}}")
+            );
         }
     }
 
@@ -315,7 +320,10 @@ mod tests {
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
         ] {
-            assert_eq!(written(|json| json.value(value)), format!("\"{text}\""));
+            assert_eq!(
+                written(|json| json.point(0, value)),
+                format!("[0,\"{text}\"]")
+            );
         }
     }
 

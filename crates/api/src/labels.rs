@@ -17,7 +17,10 @@ const SERIES_PER_CHECK: usize = 4096;
 
 /// `GET|POST /api/v1/labels`
 pub(crate) fn names(app: &App, call: &Call) -> Reply {
-    texts(app, call, |querier, matchers, limit| querier.label_names(matchers, limit)).into()
+    texts(app, call, |querier, matchers, limit| {
+        querier.label_names(matchers, limit)
+    })
+    .into()
 }
 
 /// `GET /api/v1/label/<name>/values`
@@ -75,15 +78,17 @@ pub(crate) fn series(app: &App, call: &Call) -> Reply {
 
 fn answer_series(app: &App, call: &Call) -> Result<Reply, ApiError> {
     if let Some(error) = call.form.error() {
-        return Err(ApiError::bad_data(format!("error parsing form values: {error}")));
+        return Err(ApiError::bad_data(format!(
+            "error parsing form values: {error}"
+        )));
     }
     if call.form.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let limit = params::limit(&call.form)?;
     let (min_ms, max_ms) = params::time_range_ms(&call.form)?;
-    let sets = params::matcher_sets(&call.form)
-        .map_err(|error| ApiError::parameter("match[]", error))?;
+    let sets =
+        params::matcher_sets(&call.form).map_err(|error| ApiError::parameter("match[]", error))?;
     let querier = app.deps.queryable.querier(min_ms, max_ms)?;
     let hints = SelectHints {
         start_ms: min_ms,

@@ -5,13 +5,45 @@
 //! [`State::Ready`], `/-/healthy`, `/metrics`, the page and the progress of the replay answer, and
 //! everything that needs data says 503.
 //!
+//! A request goes through `server` (connections), `app` (routing, parameters, threads) and a
+//! handler of the module that its line in `routes` names; the handler's `reply` leaves through
+//! `outlet` (compression, chunks) and `body` (counting). Handlers are plain functions that may
+//! block: those that look something up run on threads, behind a gate, and the engine's queue is
+//! never starved by them.
+//!
 //! This is the only crate that serves HTTP and the only one that writes answers: what other
-//! crates hand out are plain types.
+//! crates hand out are plain types, and `json` writes them without a tree in between.
 
+mod app;
+mod ast;
+mod body;
+mod cors;
+mod error;
+mod escaping;
+mod federate;
+mod form;
+mod http_metrics;
+mod json;
+mod labels;
+mod lifecycle;
+mod metadata;
 mod options;
+mod outlet;
+mod page;
+mod params;
+mod query;
+mod reply;
+mod routes;
+mod rules;
 mod server;
+mod status;
+mod syntax;
+mod targets;
+mod unsupported;
 
+pub use body::{Broken, ResponseBody};
 pub use options::{
-    BuildInfo, ConfigView, Dependencies, Options, ProcessView, ReloadRequest, Source, TargetSource,
+    BuildInfo, ConfigView, Dependencies, Options, ProcessView, QueryEngine, ReloadRequest, Source,
+    TargetSource,
 };
 pub use server::{Server, State};

@@ -15,12 +15,20 @@ pub(crate) fn options(_: &App, _: &Call) -> Reply {
 
 /// The process answers.
 pub(crate) fn healthy(app: &App, _: &Call) -> Reply {
-    Reply::new(StatusCode::OK, TEXT, format!("{} is Healthy.\n", app.options.app_name))
+    Reply::new(
+        StatusCode::OK,
+        TEXT,
+        format!("{} is Healthy.\n", app.options.app_name),
+    )
 }
 
 /// Only reached when the server is ready.
 pub(crate) fn ready(app: &App, _: &Call) -> Reply {
-    Reply::new(StatusCode::OK, TEXT, format!("{} is Ready.\n", app.options.app_name))
+    Reply::new(
+        StatusCode::OK,
+        TEXT,
+        format!("{} is Ready.\n", app.options.app_name),
+    )
 }
 
 /// A link must not end the server.

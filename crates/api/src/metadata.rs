@@ -87,7 +87,9 @@ fn answer_by_target(app: &App, call: &Call) -> Result<Reply, ApiError> {
     let metric = call.form.first("metric");
     let targets = app.deps.targets.metadata();
     let matching = targets.iter().filter(|target| {
-        matchers.iter().all(|matcher| matcher.matches(target.labels.get(matcher.name())))
+        matchers
+            .iter()
+            .all(|matcher| matcher.matches(target.labels.get(matcher.name())))
     });
     let mut written = 0;
     Ok(Reply::data(|json| {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use config::ScrapeConfig;
 use gocompat::Regex;
 use model::Labels;
+use promql::{Engine, EngineOptions, QueryError, QueryOptions, QueryOutput};
 use scrape::{PoolStatus, ScrapeManager, TargetMetadata};
 use storage::{Queryable, StorageStatus};
 use tokio::sync::{mpsc, oneshot};
@@ -46,6 +47,66 @@ impl TargetSource for ScrapeManager {
     }
 }
 
+/// What evaluates queries; [`Engine`], and stand-ins in tests.
+pub trait QueryEngine: Send + Sync {
+    /// How it was set up.
+    fn options(&self) -> &EngineOptions;
+
+    /// Evaluates `query` at one time; blocks until the answer is there.
+    ///
+    /// # Errors
+    /// Every [`QueryError`].
+    fn instant(
+        &self,
+        storage: &dyn Queryable,
+        query: &str,
+        time_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<QueryOutput, QueryError>;
+
+    /// Evaluates `query` at every step from start to end, both in milliseconds.
+    ///
+    /// # Errors
+    /// Every [`QueryError`].
+    fn range(
+        &self,
+        storage: &dyn Queryable,
+        query: &str,
+        start_ms: i64,
+        end_ms: i64,
+        step_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<QueryOutput, QueryError>;
+}
+
+impl QueryEngine for Engine {
+    fn options(&self) -> &EngineOptions {
+        Engine::options(self)
+    }
+
+    fn instant(
+        &self,
+        storage: &dyn Queryable,
+        query: &str,
+        time_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<QueryOutput, QueryError> {
+        Engine::instant(self, storage, query, time_ms, options)
+    }
+
+    fn range(
+        &self,
+        storage: &dyn Queryable,
+        query: &str,
+        start_ms: i64,
+        end_ms: i64,
+        step_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<QueryOutput, QueryError> {
+        Engine::range(self, storage, query, start_ms, end_ms, step_ms, options)
+    }
+}
+
 /// What the API needs of the configuration that is in force.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ConfigView {
@@ -80,7 +141,7 @@ pub struct Dependencies {
     /// What storage says of itself.
     pub storage: Arc<dyn StorageStatus>,
     /// Evaluates queries.
-    pub engine: Arc<promql::Engine>,
+    pub engine: Arc<dyn QueryEngine>,
     /// Pools and targets.
     pub targets: Arc<dyn TargetSource>,
     /// What `/metrics` shows; the server adds its own.

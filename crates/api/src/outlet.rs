@@ -150,7 +150,11 @@ impl Outlet {
                 }
                 let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
                 let body = StartedBody::Chunks(chunks);
-                let started = Started { status, headers, body };
+                let started = Started {
+                    status,
+                    headers,
+                    body,
+                };
                 start.send(started).map_err(|_| Gone)?;
                 sender
             }
@@ -161,7 +165,9 @@ impl Outlet {
             None => bytes,
         };
         if !bytes.is_empty() {
-            sender.blocking_send(Chunk::Data(bytes.into())).map_err(|_| Gone)?;
+            sender
+                .blocking_send(Chunk::Data(bytes.into()))
+                .map_err(|_| Gone)?;
         }
         self.out = Some(Out::Chunks(sender));
         Ok(())
@@ -183,7 +189,9 @@ impl Outlet {
                     }
                     None => rest,
                 };
-                sender.blocking_send(Chunk::Data(last.into())).map_err(|_| Gone)?;
+                sender
+                    .blocking_send(Chunk::Data(last.into()))
+                    .map_err(|_| Gone)?;
                 sender.blocking_send(Chunk::End).map_err(|_| Gone)
             }
             None => Err(Gone),
@@ -233,7 +241,11 @@ pub(crate) fn whole(
         _ => bytes,
     };
     let body = StartedBody::Whole(bytes);
-    Started { status, headers, body }
+    Started {
+        status,
+        headers,
+        body,
+    }
 }
 
 /// Says that the answer depends on `Accept-Encoding`.

@@ -71,12 +71,19 @@ fn parse_rfc3339(text: &str) -> Option<TimeNs> {
     let mut at = 19;
     let mut fraction_ns = 0;
     if is(at, b'.') || is(at, b',') {
-        let digits = bytes[at + 1..].iter().take_while(|b| b.is_ascii_digit()).count();
+        let digits = bytes[at + 1..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit())
+            .count();
         if digits == 0 {
             return None;
         }
         for place in 0..9 {
-            let digit = if place < digits { number(at + 1 + place, 1)? } else { 0 };
+            let digit = if place < digits {
+                number(at + 1 + place, 1)?
+            } else {
+                0
+            };
             fraction_ns = fraction_ns * 10 + digit;
         }
         at += 1 + digits;
@@ -119,7 +126,10 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 
 /// A time as RFC 3339 in UTC with as much of the fraction as there is, as Go marshals it.
 pub(crate) fn format_rfc3339(time_ns: i64) -> String {
-    let (seconds, ns) = (time_ns.div_euclid(1_000_000_000), time_ns.rem_euclid(1_000_000_000));
+    let (seconds, ns) = (
+        time_ns.div_euclid(1_000_000_000),
+        time_ns.rem_euclid(1_000_000_000),
+    );
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = date_of(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
@@ -153,7 +163,9 @@ pub(crate) fn parse_duration_ns(text: &str) -> Result<i64, String> {
         let ns = seconds * 1e9;
         if ns.is_nan() || ns > i64::MAX as f64 || ns < i64::MIN as f64 {
             let text = quote(text);
-            return Err(format!("cannot parse {text} to a valid duration. It overflows int64"));
+            return Err(format!(
+                "cannot parse {text} to a valid duration. It overflows int64"
+            ));
         }
         return Ok(ns as i64);
     }
@@ -165,7 +177,11 @@ pub(crate) fn parse_duration_ns(text: &str) -> Result<i64, String> {
 }
 
 /// The parameter as a time, or the default.
-pub(crate) fn time_or(form: &Form, name: &'static str, default: TimeNs) -> Result<TimeNs, ApiError> {
+pub(crate) fn time_or(
+    form: &Form,
+    name: &'static str,
+    default: TimeNs,
+) -> Result<TimeNs, ApiError> {
     match form.first(name) {
         "" => Ok(default),
         text => parse_time(text).map_err(|error| {
@@ -205,14 +221,21 @@ pub(crate) fn limit(form: &Form) -> Result<usize, ApiError> {
 /// What storage is asked for under a limit: one more, so that it shows whether something was left
 /// out.
 pub(crate) fn limit_hint(limit: usize) -> usize {
-    if limit > 0 { limit.saturating_add(1) } else { 0 }
+    if limit > 0 {
+        limit.saturating_add(1)
+    } else {
+        0
+    }
 }
 
 /// All `match[]` parameters; every one must refuse the empty text somewhere.
 pub(crate) fn matcher_sets(form: &Form) -> Result<Vec<Vec<Matcher>>, String> {
     let sets = promql_syntax::parse_metric_selectors(form.all("match[]"))
         .map_err(|errors| errors.to_string())?;
-    if sets.iter().any(|set| set.iter().all(Matcher::matches_empty)) {
+    if sets
+        .iter()
+        .any(|set| set.iter().all(Matcher::matches_empty))
+    {
         return Err("match[] must contain at least one non-empty matcher".to_owned());
     }
     Ok(sets)
@@ -234,7 +257,10 @@ mod tests {
             ("2015-06-03T13:21:58,555Z", Some(1_433_337_718_555_000_000)),
             ("2015-06-03T13:21:58+01:00", Some(1_433_334_118_000_000_000)),
             ("2015-06-03T13:21:58-01:30", Some(1_433_343_118_000_000_000)),
-            ("2015-06-03T13:21:58.1234567891Z", Some(1_433_337_718_123_456_789)),
+            (
+                "2015-06-03T13:21:58.1234567891Z",
+                Some(1_433_337_718_123_456_789),
+            ),
             ("2000-02-29T00:00:00Z", Some(951_782_400_000_000_000)),
             (TIME_MIN_TEXT, Some(TIME_MIN_NS)),
             (TIME_MAX_TEXT, Some(TIME_MAX_NS)),
@@ -286,10 +312,20 @@ mod tests {
             ("1m30s", Ok(90_000_000_000)),
             ("", Err("cannot parse \"\" to a valid duration")),
             ("1q", Err("cannot parse \"1q\" to a valid duration")),
-            ("1e10", Err("cannot parse \"1e10\" to a valid duration. It overflows int64")),
-            ("NaN", Err("cannot parse \"NaN\" to a valid duration. It overflows int64")),
+            (
+                "1e10",
+                Err("cannot parse \"1e10\" to a valid duration. It overflows int64"),
+            ),
+            (
+                "NaN",
+                Err("cannot parse \"NaN\" to a valid duration. It overflows int64"),
+            ),
         ] {
-            assert_eq!(parse_duration_ns(text), expected.map_err(str::to_owned), "{text}");
+            assert_eq!(
+                parse_duration_ns(text),
+                expected.map_err(str::to_owned),
+                "{text}"
+            );
         }
     }
 }

@@ -27,8 +27,7 @@ fn answer_instant(app: &App, call: &Call) -> Result<Reply, ApiError> {
     let time = params::time_or(&call.form, "time", now)?;
     let options = query_options(call)?;
     let (engine, query) = (&app.deps.engine, call.form.first("query"));
-    let output =
-        engine.instant(&*app.deps.queryable, query, params::time_ms(time), &options)?;
+    let output = engine.instant(&*app.deps.queryable, query, params::time_ms(time), &options)?;
     Ok(answer(call, output, limit))
 }
 
@@ -66,8 +65,14 @@ fn answer_range(app: &App, call: &Call) -> Result<Reply, ApiError> {
     let options = query_options(call)?;
     let (start_ms, end_ms) = (params::time_ms(start), params::time_ms(end));
     let (engine, query) = (&app.deps.engine, form.first("query"));
-    let output =
-        engine.range(&*app.deps.queryable, query, start_ms, end_ms, step_ms, &options)?;
+    let output = engine.range(
+        &*app.deps.queryable,
+        query,
+        start_ms,
+        end_ms,
+        step_ms,
+        &options,
+    )?;
     Ok(answer(call, output, limit))
 }
 
@@ -80,7 +85,9 @@ fn answer_exemplars(app: &App, call: &Call) -> Result<Reply, ApiError> {
     let start = params::time_or(&call.form, "start", params::TIME_MIN_NS)?;
     let end = params::time_or(&call.form, "end", params::TIME_MAX_NS)?;
     if end < start {
-        return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
+        return Err(ApiError::bad_data(
+            "end timestamp must not be before start timestamp",
+        ));
     }
     let query = call.form.first("query");
     let expr = promql_syntax::parse(query, &parse_options(app))
@@ -101,7 +108,12 @@ fn query_options(call: &Call) -> Result<QueryOptions, ApiError> {
             // Upstream's deadline is over before its engine has a name for what it was doing.
             match u64::try_from(ns) {
                 Ok(ns) if ns > 0 => Some(Duration::from_nanos(ns)),
-                _ => return Err(ApiError::new(ErrorKind::Execution, "context deadline exceeded")),
+                _ => {
+                    return Err(ApiError::new(
+                        ErrorKind::Execution,
+                        "context deadline exceeded",
+                    ));
+                }
             }
         }
     };
@@ -179,8 +191,14 @@ fn write_envelope(
 
 fn write_value(outlet: &mut Outlet, value: &Value) -> Result<(), Gone> {
     match value {
-        Value::Scalar { timestamp_ms, value } => outlet.json.point(*timestamp_ms, *value),
-        Value::String { timestamp_ms, value } => outlet.json.array(|json| {
+        Value::Scalar {
+            timestamp_ms,
+            value,
+        } => outlet.json.point(*timestamp_ms, *value),
+        Value::String {
+            timestamp_ms,
+            value,
+        } => outlet.json.array(|json| {
             json.time(*timestamp_ms);
             json.text(value);
         }),
@@ -226,12 +244,14 @@ fn write_stats(json: &mut Json, stats: &QueryStats) {
         json.key("timings").object(|json| {
             json.key("evalTotalTime").float(timings.eval_total_time);
             json.key("resultSortTime").float(timings.result_sort_time);
-            json.key("queryPreparationTime").float(timings.query_preparation_time);
+            json.key("queryPreparationTime")
+                .float(timings.query_preparation_time);
             json.key("innerEvalTime").float(timings.inner_eval_time);
             json.key("execQueueTime").float(timings.exec_queue_time);
             json.key("execTotalTime").float(timings.exec_total_time);
         });
-        json.key("samples").object(|json| write_sample_stats(json, &stats.samples));
+        json.key("samples")
+            .object(|json| write_sample_stats(json, &stats.samples));
     });
 }
 
@@ -249,8 +269,13 @@ fn write_sample_stats(json: &mut Json, samples: &SampleStats) {
             }
         });
     };
-    per_step(json, "totalQueryableSamplesPerStep", &samples.total_queryable_samples_per_step);
-    json.key("totalQueryableSamples").uint(samples.total_queryable_samples);
+    per_step(
+        json,
+        "totalQueryableSamplesPerStep",
+        &samples.total_queryable_samples_per_step,
+    );
+    json.key("totalQueryableSamples")
+        .uint(samples.total_queryable_samples);
     per_step(json, "samplesReadPerStep", &samples.samples_read_per_step);
     json.key("samplesRead").uint(samples.samples_read);
     json.key("peakSamples").uint(samples.peak_samples);

@@ -5,7 +5,9 @@
 //! being written (`outlet`).
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, StatusCode};
 
 use crate::error::ApiError;
@@ -17,9 +19,8 @@ pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; chars
 pub(crate) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The exposition format of our own metrics and of federation.
-pub(crate) const EXPOSITION: HeaderValue = HeaderValue::from_static(
-    "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
-);
+pub(crate) const EXPOSITION: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
 
 /// Annotations of each kind that an answer shows; more are counted only.
 const ANNOTATIONS_MAX: usize = 10;
@@ -136,14 +137,10 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    pub(crate) fn warnings(warnings: Vec<String>) -> Notes {
-        let infos = Vec::new();
-        Notes { warnings, infos }
-    }
-
     /// Says that `limit` cut the answer.
     pub(crate) fn truncated(&mut self) {
-        self.warnings.push("results truncated due to limit".to_owned());
+        self.warnings
+            .push("results truncated due to limit".to_owned());
     }
 
     /// The last two fields of the envelope.

@@ -156,15 +156,38 @@ pub(crate) static ROUTES: &[Route] = &[
     root("/manifest.json", Inline(page::asset)),
     // The process.
     root("/version", Inline(status::version)),
-    Route { compressed: true, ..root("/metrics", Blocking(status::metrics)) },
-    Route { compressed: true, ..root("/metrics/host", Blocking(status::host_metrics)) },
-    Route { gated: true, compressed: true, ..root("/federate", Query(federate::federate)) },
-    Route { methods: GET_HEAD, ..root("/-/healthy", Inline(lifecycle::healthy)) },
-    Route { methods: GET_HEAD, gated: true, ..root("/-/ready", Inline(lifecycle::ready)) },
+    Route {
+        compressed: true,
+        ..root("/metrics", Blocking(status::metrics))
+    },
+    Route {
+        compressed: true,
+        ..root("/metrics/host", Blocking(status::host_metrics))
+    },
+    Route {
+        gated: true,
+        compressed: true,
+        ..root("/federate", Query(federate::federate))
+    },
+    Route {
+        methods: GET_HEAD,
+        ..root("/-/healthy", Inline(lifecycle::healthy))
+    },
+    Route {
+        methods: GET_HEAD,
+        gated: true,
+        ..root("/-/ready", Inline(lifecycle::ready))
+    },
     root("/-/reload", Inline(lifecycle::only_post)),
-    Route { methods: POST_PUT, ..root("/-/reload", Reload) },
+    Route {
+        methods: POST_PUT,
+        ..root("/-/reload", Reload)
+    },
     root("/-/quit", Inline(lifecycle::only_post)),
-    Route { methods: POST_PUT, ..root("/-/quit", Inline(lifecycle::quit)) },
+    Route {
+        methods: POST_PUT,
+        ..root("/-/quit", Inline(lifecycle::quit))
+    },
     // Queries.
     api(OPTIONS, "/*path", Inline(lifecycle::options)),
     api(GET_POST, "/query", Query(query::instant)),
@@ -182,7 +205,11 @@ pub(crate) static ROUTES: &[Route] = &[
     api(GET, "/scrape_pools/config", Inline(targets::pool_config)),
     api(GET, "/targets", Blocking(targets::targets)),
     api(GET, "/targets/metadata", Blocking(metadata::by_target)),
-    api(GET, "/targets/relabel_steps", Inline(targets::relabel_steps)),
+    api(
+        GET,
+        "/targets/relabel_steps",
+        Inline(targets::relabel_steps),
+    ),
     // Rules and alerts.
     api(GET, "/alerts", Inline(rules::alerts)),
     api(GET, "/rules", Inline(rules::rules)),
@@ -194,21 +221,45 @@ pub(crate) static ROUTES: &[Route] = &[
     api(GET, "/status/flags", Inline(status::flags)),
     api(GET, "/status/tsdb", Blocking(status::tsdb)),
     api(GET, "/status/tsdb/blocks", Blocking(status::blocks)),
-    api(GET, "/status/self_metrics", Inline(unsupported::self_metrics)),
+    api(
+        GET,
+        "/status/self_metrics",
+        Inline(unsupported::self_metrics),
+    ),
     api(GET, "/features", Inline(status::features)),
     always(api(GET, "/status/walreplay", Inline(status::replay))),
     always(api(GET, "/notifications", Inline(status::notifications))),
-    always(api(GET, "/notifications/live", Inline(status::notifications_live))),
+    always(api(
+        GET,
+        "/notifications/live",
+        Inline(status::notifications_live),
+    )),
     // What is refused.
-    api(POST_PUT, "/admin/tsdb/delete_series", Inline(unsupported::admin)),
-    api(POST_PUT, "/admin/tsdb/clean_tombstones", Inline(unsupported::admin)),
+    api(
+        POST_PUT,
+        "/admin/tsdb/delete_series",
+        Inline(unsupported::admin),
+    ),
+    api(
+        POST_PUT,
+        "/admin/tsdb/clean_tombstones",
+        Inline(unsupported::admin),
+    ),
     api(POST_PUT, "/admin/tsdb/snapshot", Inline(unsupported::admin)),
     receiver("/read", Inline(unsupported::remote_read)),
     receiver("/write", Inline(unsupported::remote_write)),
     receiver("/otlp/v1/metrics", Inline(unsupported::otlp)),
-    api(GET_POST, "/search/metric_names", Inline(unsupported::search)),
+    api(
+        GET_POST,
+        "/search/metric_names",
+        Inline(unsupported::search),
+    ),
     api(GET_POST, "/search/label_names", Inline(unsupported::search)),
-    api(GET_POST, "/search/label_values", Inline(unsupported::search)),
+    api(
+        GET_POST,
+        "/search/label_values",
+        Inline(unsupported::search),
+    ),
     api(GET, "/openapi.yaml", Inline(unsupported::openapi)),
 ];
 
@@ -235,7 +286,9 @@ pub(crate) fn find<'p>(prefix: &str, method: &Method, path: &'p str) -> Target<'
     if !prefix.is_empty() && path == "/" && method == Method::GET {
         return Target::Redirect(StatusCode::FOUND, prefix.to_owned());
     }
-    let Some(below) = path.strip_prefix(prefix).filter(|below| below.starts_with('/') || below.is_empty())
+    let Some(below) = path
+        .strip_prefix(prefix)
+        .filter(|below| below.starts_with('/') || below.is_empty())
     else {
         return Target::NotFound;
     };
@@ -292,7 +345,10 @@ fn nearly(is_api: bool, method: Methods, path: &str) -> Option<String> {
         return Some("/".to_owned());
     }
     let trimmed = path.strip_suffix('/').unwrap_or(path);
-    if trimmed.len() < path.len() && !trimmed.is_empty() && lookup(is_api, method, trimmed).is_some() {
+    if trimmed.len() < path.len()
+        && !trimmed.is_empty()
+        && lookup(is_api, method, trimmed).is_some()
+    {
         return Some(trimmed.to_owned());
     }
     in_area(is_api)
@@ -364,8 +420,16 @@ mod tests {
             ("DELETE", "/api/v1/query", "405 GET, OPTIONS, POST"),
             ("PATCH", "/api/v1/nope", "404"),
             ("GET", "/api/v1/write", "405 OPTIONS, POST"),
-            ("GET", "/api/v1/label/job/values", "/api/v1/label/:name/values job"),
-            ("GET", "/api/v1/label/a%2Fb/values", "/api/v1/label/:name/values a%2Fb"),
+            (
+                "GET",
+                "/api/v1/label/job/values",
+                "/api/v1/label/:name/values job",
+            ),
+            (
+                "GET",
+                "/api/v1/label/a%2Fb/values",
+                "/api/v1/label/:name/values a%2Fb",
+            ),
             ("GET", "/api/v1/label/a/b/values", "404"),
             ("GET", "/api/v1/label//values", "307 /api/v1/label/values"),
             ("GET", "/api/v1/query/", "301 /api/v1/query"),

@@ -34,7 +34,9 @@ pub(crate) fn rules(_: &App, call: &Call) -> Reply {
 fn check(call: &Call) -> Result<(), ApiError> {
     let form = &call.form;
     if let Some(error) = form.error() {
-        return Err(ApiError::bad_data(format!("error parsing form values: {error}")));
+        return Err(ApiError::bad_data(format!(
+            "error parsing form values: {error}"
+        )));
     }
     params::matcher_sets(form).map_err(ApiError::bad_data)?;
     let kind = form.first_of_url("type").to_lowercase();
@@ -43,14 +45,20 @@ fn check(call: &Call) -> Result<(), ApiError> {
         return Err(ApiError::parameter("type", message));
     }
     let exclude = form.first_of_url("exclude_alerts").to_lowercase();
-    if !matches!(exclude.as_str(), "" | "1" | "t" | "true" | "0" | "f" | "false") {
+    if !matches!(
+        exclude.as_str(),
+        "" | "1" | "t" | "true" | "0" | "f" | "false"
+    ) {
         let message = format!(
             "error converting exclude_alerts: strconv.ParseBool: parsing {}: invalid syntax",
             quote(&exclude)
         );
         return Err(ApiError::parameter("exclude_alerts", message));
     }
-    check_page(form.first_of_url("group_limit"), form.first_of_url("group_next_token"))
+    check_page(
+        form.first_of_url("group_limit"),
+        form.first_of_url("group_next_token"),
+    )
 }
 
 fn check_page(group_limit: &str, next_token: &str) -> Result<(), ApiError> {

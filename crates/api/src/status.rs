@@ -105,7 +105,8 @@ pub(crate) fn runtime_info(app: &App, _: &Call) -> Reply {
             json.key("startTime").text(&format_rfc3339(app.start_ns));
             json.key("CWD").text(&app.options.current_dir);
             json.key("hostname").text(&app.options.host_name);
-            json.key("serverTime").text(&format_rfc3339(app.deps.clock.now_ns()));
+            json.key("serverTime")
+                .text(&format_rfc3339(app.deps.clock.now_ns()));
             json.key("reloadConfigSuccess").bool(process.reload_success);
             let config_ns = process.config_time_s.saturating_mul(1_000_000_000);
             json.key("lastConfigTime").text(&format_rfc3339(config_ns));
@@ -135,7 +136,9 @@ fn answer_tsdb(app: &App, call: &Call) -> Result<Reply, ApiError> {
             .ok_or_else(|| ApiError::bad_data("limit must be a positive number"))?,
     };
     if limit > TOP_MAX {
-        return Err(ApiError::bad_data(format!("limit must not exceed {TOP_MAX}")));
+        return Err(ApiError::bad_data(format!(
+            "limit must not exceed {TOP_MAX}"
+        )));
     }
     let stats = app.deps.storage.stats(limit);
     Ok(Reply::data(|json| {
@@ -153,7 +156,8 @@ fn answer_tsdb(app: &App, call: &Call) -> Result<Reply, ApiError> {
                 ("memoryInBytesByLabelName", &stats.bytes_by_label),
                 ("seriesCountByLabelValuePair", &stats.series_by_pair),
             ] {
-                json.key(key).array(|json| write_top(json, &list[..list.len().min(limit)]));
+                json.key(key)
+                    .array(|json| write_top(json, &list[..list.len().min(limit)]));
             }
         });
     }))

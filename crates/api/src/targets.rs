@@ -8,7 +8,7 @@ use relabel::Rule;
 use scrape::{PoolStatus, TargetStatus};
 
 use crate::app::{App, Call};
-use crate::error::{ApiError, ErrorKind};
+use crate::error::ApiError;
 use crate::json::Json;
 use crate::params::format_rfc3339;
 use crate::reply::Reply;
@@ -37,7 +37,10 @@ pub(crate) fn targets(app: &App, call: &Call) -> Reply {
     let shows = |wanted: &str| ["", "any", wanted].contains(&state.as_str());
     let pool = call.form.first_of_url("scrapePool");
     let all = app.deps.targets.snapshot();
-    let chosen = || all.iter().filter(|status| pool.is_empty() || status.name == pool);
+    let chosen = || {
+        all.iter()
+            .filter(|status| pool.is_empty() || status.name == pool)
+    };
     Reply::data(|json| {
         json.object(|json| {
             json.key("activeTargets").array(|json| {
@@ -66,7 +69,8 @@ pub(crate) fn targets(app: &App, call: &Call) -> Reply {
 }
 
 fn write_target(json: &mut Json, target: &TargetStatus) {
-    json.key("discoveredLabels").labels(&target.discovered_labels);
+    json.key("discoveredLabels")
+        .labels(&target.discovered_labels);
     json.key("labels").labels(&target.labels);
     json.key("scrapePool").text(&target.scrape_pool);
     json.key("scrapeUrl").text(&target.scrape_url);
@@ -76,7 +80,8 @@ fn write_target(json: &mut Json, target: &TargetStatus) {
         Some(ns) => json.key("lastScrape").text(&format_rfc3339(ns)),
         None => json.key("lastScrape").text(NEVER),
     }
-    json.key("lastScrapeDuration").float(target.last_scrape_duration_s);
+    json.key("lastScrapeDuration")
+        .float(target.last_scrape_duration_s);
     json.key("health").text(target.health.as_str());
     json.key("scrapeInterval").text(&target.scrape_interval);
     json.key("scrapeTimeout").text(&target.scrape_timeout);
@@ -95,7 +100,9 @@ fn pool_of(app: &App, call: &Call) -> Result<std::sync::Arc<::config::ScrapeConf
     let name = call.form.first("scrapePool");
     app.deps.targets.pool_config(name).ok_or_else(|| {
         let name = quote(name);
-        ApiError::bad_data(format!("error retrieving scrape config: scrape pool {name} not found"))
+        ApiError::bad_data(format!(
+            "error retrieving scrape config: scrape pool {name} not found"
+        ))
     })
 }
 
@@ -108,12 +115,11 @@ fn require_pool_name(call: &Call) -> Result<(), ApiError> {
 
 /// `GET /api/v1/scrape_pools/config`
 pub(crate) fn pool_config(app: &App, call: &Call) -> Reply {
-    let found = require_pool_name(call).and_then(|()| pool_of(app, call));
-    found
-        .and_then(|_| {
-            let message = "the configuration of a single pool is not supported yet, see \
-                           /api/v1/status/config";
-            Err(ApiError::new(ErrorKind::Unavailable, message))
+    require_pool_name(call)
+        .and_then(|()| pool_of(app, call))
+        .map(|pool| {
+            let yaml = ::config::scrape_to_yaml(&pool);
+            Reply::data(|json| json.object(|json| json.key("yaml").text(&yaml)))
         })
         .into()
 }
@@ -132,7 +138,9 @@ fn answer_relabel_steps(app: &App, call: &Call) -> Result<Reply, ApiError> {
     let labels: BTreeMap<String, String> = serde_json::from_str(labels)
         .map_err(|error| ApiError::bad_data(format!("error parsing labels: {error}")))?;
     let pool = pool_of(app, call)?;
-    let pairs = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let pairs = labels
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
     let mut builder = LabelsBuilder::new(&Labels::from_pairs(pairs));
     let mut keep = true;
     Ok(Reply::data(|json| {
@@ -140,7 +148,11 @@ fn answer_relabel_steps(app: &App, call: &Call) -> Result<Reply, ApiError> {
             json.key("steps").array(|json| {
                 for rule in &pool.relabel_configs {
                     keep = keep && relabel::process(&mut builder, std::slice::from_ref(rule));
-                    let output = if keep { builder.labels() } else { Labels::empty() };
+                    let output = if keep {
+                        builder.build()
+                    } else {
+                        Labels::empty()
+                    };
                     json.object(|json| {
                         json.key("rule").object(|json| write_rule(json, rule));
                         json.key("output").labels(&output);

@@ -33,7 +33,9 @@ pub(crate) fn openapi(_: &App, _: &Call) -> Reply {
 }
 
 pub(crate) fn remote_write(_: &App, _: &Call) -> Reply {
-    receiver_off("remote write receiver needs to be enabled with --web.enable-remote-write-receiver")
+    receiver_off(
+        "remote write receiver needs to be enabled with --web.enable-remote-write-receiver",
+    )
 }
 
 pub(crate) fn otlp(_: &App, _: &Call) -> Reply {

@@ -41,6 +41,12 @@ pub fn to_yaml(config: &Config) -> String {
     map.to_text()
 }
 
+/// Writes one scrape configuration in the same form.
+#[must_use]
+pub fn scrape_to_yaml(config: &ScrapeConfig) -> String {
+    scrape(config).to_text()
+}
+
 fn global(global: &GlobalConfig) -> Map {
     let mut map = Map::default();
     map.put(

@@ -22,7 +22,7 @@ mod sections;
 mod types;
 mod yaml;
 
-pub use dump::to_yaml;
+pub use dump::{scrape_to_yaml, to_yaml};
 pub use error::{ConfigErrors, FileRole, Problem, ProblemKind};
 pub use load::{LoadOptions, Loaded, builtin, load, load_file, parse_target_groups};
 pub use paths::{BadPattern, glob};
