@@ -21,7 +21,7 @@ use crate::varint::{self, Reader};
 
 /// Most decimals of a number that is treated as a scaled whole number.
 pub const SCALE_MAX: usize = 6;
-const POWERS: [f64; SCALE_MAX + 1] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
+pub(crate) const POWERS: [f64; SCALE_MAX + 1] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 
 /// Whole numbers beyond this do not all have a float64 of their own.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
@@ -39,6 +39,18 @@ pub struct Scratch {
     whole: Vec<i64>,
     exceptions: Vec<usize>,
     ints: ints::Scratch,
+}
+
+impl Scratch {
+    /// What [`decimals`] found: the scaled whole numbers.
+    pub(crate) fn whole(&self) -> &[i64] {
+        &self.whole
+    }
+
+    /// What [`decimals`] found: where values are none.
+    pub(crate) fn exceptions(&self) -> &[usize] {
+        &self.exceptions
+    }
 }
 
 /// The whole number that `value` is exactly, if it is one; negative zero is none.
@@ -63,7 +75,7 @@ fn scaled(value: f64, scale: usize) -> Option<i64> {
 }
 
 /// Fills `scratch` with scaled whole numbers; the scale, or `None` if too many values have none.
-fn decimals(values: &[f64], scratch: &mut Scratch) -> Option<usize> {
+pub(crate) fn decimals(values: &[f64], scratch: &mut Scratch) -> Option<usize> {
     let Scratch {
         whole: wholes,
         exceptions,
@@ -151,15 +163,29 @@ pub fn encode(values: &[f64], scratch: &mut Scratch, out: &mut Vec<u8>) {
             }
         }
         ints::encode(&scratch.whole, &mut scratch.ints, out);
+        if out.len() - start > raw_size {
+            out.truncate(start);
+            encode_raw(values, out);
+        }
     } else {
-        out.push(XOR);
-        encode_xor(values, out);
+        encode_inexact(values, out);
     }
-    if out.len() - start > raw_size {
+}
+
+/// As [`encode`], for a column with at least one value of which [`decimals`] knows nothing.
+pub(crate) fn encode_inexact(values: &[f64], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.push(XOR);
+    encode_xor(values, out);
+    if out.len() - start > 1 + 8 * values.len() {
         out.truncate(start);
-        out.push(RAW);
-        out.extend(values.iter().flat_map(|v| v.to_bits().to_le_bytes()));
+        encode_raw(values, out);
     }
+}
+
+fn encode_raw(values: &[f64], out: &mut Vec<u8>) {
+    out.push(RAW);
+    out.extend(values.iter().flat_map(|v| v.to_bits().to_le_bytes()));
 }
 
 /// Leading zeros are kept in 5 bits: 32 and more count as 31.

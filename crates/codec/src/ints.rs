@@ -94,6 +94,18 @@ fn common_divisor(residuals: &[i64]) -> u64 {
     divisor.max(1)
 }
 
+/// Divides residuals by their greatest common divisor and gives it, 1 at least.
+pub(crate) fn divide_out(residuals: &mut [i64]) -> u64 {
+    let divisor = common_divisor(residuals);
+    match i64::try_from(divisor) {
+        Ok(1) => {}
+        Ok(divisor) => residuals.iter_mut().for_each(|r| *r /= divisor),
+        // 2^63 divides only zero and the smallest number.
+        Err(_) => residuals.iter_mut().for_each(|r| *r = i64::from(*r != 0)),
+    }
+    divisor
+}
+
 /// Cost in bits of Rice codes with parameter `k`.
 fn rice_cost(codes: &[u64], k: u32, wide: u32) -> u64 {
     let escape = u64::from(RICE_UNARY_MAX + wide);
@@ -151,13 +163,7 @@ fn consider(
     best: &mut Vec<u64>,
     plan: &mut Option<Plan>,
 ) {
-    let divisor = common_divisor(residuals);
-    if divisor > 1 {
-        for r in residuals.iter_mut() {
-            // The divisor divides every magnitude; `i64::MIN / 2^63` is the one odd case.
-            *r = (i128::from(*r) / i128::from(divisor)) as i64;
-        }
-    }
+    let divisor = divide_out(residuals);
     let min = residuals.iter().copied().min().unwrap_or(0);
     let sum: i128 = residuals.iter().map(|&r| i128::from(r)).sum();
     let mean = (sum / residuals.len().max(1) as i128) as i64;

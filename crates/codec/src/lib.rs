@@ -7,10 +7,12 @@
 //!
 //! - [`ints`]: whole numbers: the best of a few predictors, then Rice codes, fixed width or runs.
 //! - [`floats`]: a column of values: constant, decimal, or XOR of neighbours.
+//! - [`columns`]: a page of many columns that compress together; the unit of blocks.
 //! - [`row`]: one value of each of many series against a base row; the unit of the log.
 //! - [`varint`], [`bits`]: what they are made of.
 
 pub mod bits;
+pub mod columns;
 pub mod floats;
 pub mod ints;
 pub mod row;

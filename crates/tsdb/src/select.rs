@@ -223,10 +223,10 @@ pub(crate) fn label_values(
     found.sort_unstable();
     let mut values = Vec::new();
     for (value, pair) in found {
-        if let Some(among) = &among {
-            if !index.postings(pair)?.intersects(among) {
-                continue;
-            }
+        if let Some(among) = &among
+            && !index.postings(pair)?.intersects(among)
+        {
+            continue;
         }
         values.push(value);
         if values.len() == limit {
@@ -244,4 +244,4 @@ fn narrowed(index: &dyn LabelIndex, matchers: &[Matcher]) -> Result<Option<IdSet
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

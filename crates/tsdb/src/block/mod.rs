@@ -16,9 +16,15 @@
 
 mod cache;
 mod error;
+mod format;
+mod index;
+mod index_build;
 mod meta;
+mod page;
+mod postings;
 mod read;
 mod source;
+mod tables;
 mod write;
 
 pub use cache::PageCache;
@@ -26,4 +32,11 @@ pub use error::BlockError;
 pub use meta::{BlockMeta, BlockParent, BlockStats, Compaction, Ulid};
 pub use read::{Block, BlockSeries};
 pub use source::{BlockSource, GroupInput, SeriesInput, Times};
-pub use write::{BlockParams, SAMPLES_AT_COMPACTION, SAMPLES_AT_FLUSH, write_block};
+pub use write::{BlockParams, SAMPLES_AT_COMPACTION, SAMPLES_AT_FLUSH, remove_block, write_block};
+
+const META_FILE: &str = "meta.json";
+const DATA_FILE: &str = "data";
+const INDEX_FILE: &str = "index";
+
+#[cfg(test)]
+mod tests;

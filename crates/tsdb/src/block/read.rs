@@ -1,19 +1,39 @@
 //! Reading a block.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use codec::columns::DecodeScratch;
+use codec::varint::Reader;
+use codec::{DecodeError, ints};
 use disk::Disk;
 use model::{Labels, Matcher};
 use storage::{Samples, Series, StorageError};
 
 use super::cache::PageCache;
-use super::{BlockError, BlockMeta};
+use super::format::{DATA_MAGIC, FORMAT_VERSION, FileReader};
+use super::index::{Index, LabelsReader};
+use super::page::ValuePage;
+use super::tables::{Batch, Members, PageEntry, Tables};
+use super::{BlockError, BlockMeta, DATA_FILE, INDEX_FILE, META_FILE};
+use crate::select;
 
 /// An open block. Cheap to share; files are mapped and stay readable after the folder is removed.
 #[derive(Debug)]
 pub struct Block {
     meta: BlockMeta,
+    data_path: PathBuf,
+    data: FileReader,
+    index: Index,
+    tables: Tables,
+    /// First id of every batch that is a range, ascending, and the batch.
+    ranges: Vec<(u32, u32)>,
+    /// Members of the other batches: id, batch, slot; sorted.
+    listed: Vec<(u32, u32, u8)>,
+    size_bytes: u64,
+    cache: Arc<PageCache>,
+    /// The block's number in the cache.
+    number: u64,
 }
 
 /// A series of a block. Samples are read when asked for.
@@ -21,19 +41,63 @@ pub struct Block {
 pub struct BlockSeries {
     block: Arc<Block>,
     labels: Labels,
+    id: u32,
 }
 
 impl Block {
-    /// Opens the block in `dir`. Reads its `meta.json` and the index's tables, not its samples.
+    /// Opens the block in `dir`. Reads its `meta.json` and the index's head, not its samples.
     ///
     /// # Errors
     /// If a file is missing, damaged or of an unknown version.
     pub fn open(
-        _disk: &dyn Disk,
-        _dir: &Path,
-        _cache: &Arc<PageCache>,
+        disk: &dyn Disk,
+        dir: &Path,
+        cache: &Arc<PageCache>,
     ) -> Result<Arc<Block>, BlockError> {
-        Err(BlockError::Input("blocks cannot be opened yet"))
+        let (meta, meta_size) = read_meta(disk, dir)?;
+        let data_path = dir.join(DATA_FILE);
+        let data = FileReader::open(disk, &data_path, DATA_MAGIC)?;
+        let number = cache.register();
+        let (index, tables) =
+            Index::open(disk, &dir.join(INDEX_FILE), meta.min_time, cache, number)?;
+        let end = tables
+            .pages
+            .iter()
+            .map(|p| p.offset + u64::from(p.size))
+            .max();
+        if end.is_some_and(|end| end > data.size()) {
+            return Err(BlockError::Corrupt {
+                path: data_path,
+                what: "the file is too short".to_owned(),
+            });
+        }
+        let mut block = Block {
+            size_bytes: meta_size + data.size() + index.size(),
+            meta,
+            data_path,
+            data,
+            index,
+            tables,
+            ranges: Vec::new(),
+            listed: Vec::new(),
+            cache: Arc::clone(cache),
+            number,
+        };
+        block.list_members();
+        Ok(Arc::new(block))
+    }
+
+    fn list_members(&mut self) {
+        for (at, batch) in (0u32..).zip(&self.tables.batches) {
+            match &batch.members {
+                Members::Range(first, _) => self.ranges.push((*first, at)),
+                Members::List(ids) => {
+                    self.listed
+                        .extend((0u8..).zip(ids.iter()).map(|(slot, &id)| (id, at, slot)));
+                }
+            }
+        }
+        self.listed.sort_unstable();
     }
 
     /// What `meta.json` says.
@@ -45,7 +109,13 @@ impl Block {
     /// Bytes of its files.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        0
+        self.size_bytes
+    }
+
+    /// Bytes of its index, which is in [`Block::size_bytes`].
+    #[must_use]
+    pub fn index_bytes(&self) -> u64 {
+        self.index.size()
     }
 
     /// Whether some sample may lie from `min_ms` to `max_ms`, both included. Costs next to nothing.
@@ -61,12 +131,31 @@ impl Block {
     /// If the index is damaged where it is read.
     pub fn select(
         self: &Arc<Block>,
-        _matchers: &[Matcher],
-        _min_ms: i64,
-        _max_ms: i64,
-        _limit: usize,
+        matchers: &[Matcher],
+        min_ms: i64,
+        max_ms: i64,
+        limit: usize,
     ) -> Result<Vec<BlockSeries>, StorageError> {
-        Ok(Vec::new())
+        if !self.overlaps(min_ms, max_ms) {
+            return Ok(Vec::new());
+        }
+        let ids = select::select(&self.index, matchers)?;
+        let mut labels = self.index.labels_reader();
+        let mut found = Vec::new();
+        for id in ids.iter() {
+            if !self.reaches_into(id, min_ms, max_ms) {
+                continue;
+            }
+            found.push(BlockSeries {
+                block: Arc::clone(self),
+                labels: labels.labels(id)?,
+                id,
+            });
+            if found.len() == limit {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Names of labels of series that pass all matchers, sorted; at most `limit`, 0 for all.
@@ -75,10 +164,10 @@ impl Block {
     /// As [`Block::select`].
     pub fn label_names(
         &self,
-        _matchers: &[Matcher],
-        _limit: usize,
+        matchers: &[Matcher],
+        limit: usize,
     ) -> Result<Vec<String>, StorageError> {
-        Ok(Vec::new())
+        select::label_names(&self.index, matchers, limit)
     }
 
     /// Values of a label of series that pass all matchers, sorted; at most `limit`, 0 for all.
@@ -87,12 +176,126 @@ impl Block {
     /// As [`Block::select`].
     pub fn label_values(
         &self,
-        _name: &str,
-        _matchers: &[Matcher],
-        _limit: usize,
+        name: &str,
+        matchers: &[Matcher],
+        limit: usize,
     ) -> Result<Vec<String>, StorageError> {
-        Ok(Vec::new())
+        select::label_values(&self.index, name, matchers, limit)
     }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    pub(crate) fn labels_reader(&self) -> LabelsReader<'_> {
+        self.index.labels_reader()
+    }
+
+    /// Calls `visit` with every page that a series has samples in, and its slot there. Mostly in
+    /// order of time.
+    fn pages_of(&self, id: u32, mut visit: impl FnMut(&Batch, &PageEntry, usize)) {
+        let mut of_batch = |batch: u32, slot: usize| {
+            let pages = self.tables.pages_of(batch as usize);
+            let batch = &self.tables.batches[batch as usize];
+            for page in &self.tables.pages[pages] {
+                if page.absent >> slot & 1 == 0 && page.size > 0 {
+                    visit(batch, page, slot);
+                }
+            }
+        };
+        let at = self.ranges.partition_point(|&(first, _)| first <= id);
+        if let Some(&(first, batch)) = at.checked_sub(1).and_then(|at| self.ranges.get(at)) {
+            let slot = (id - first) as usize;
+            if slot < self.tables.batches[batch as usize].members.len() {
+                of_batch(batch, slot);
+            }
+        }
+        let from = self.listed.partition_point(|&(other, _, _)| other < id);
+        for &(_, batch, slot) in self.listed[from..].iter().take_while(|l| l.0 == id) {
+            of_batch(batch, usize::from(slot));
+        }
+    }
+
+    fn reaches_into(&self, id: u32, min_ms: i64, max_ms: i64) -> bool {
+        let mut found = false;
+        self.pages_of(id, |_, page, _| {
+            found |= page.first_ms <= max_ms && min_ms <= page.last_ms;
+        });
+        found
+    }
+
+    fn corrupt(&self, error: DecodeError) -> StorageError {
+        StorageError::Corrupt(format!("{}: {error}", self.data_path.display()))
+    }
+
+    /// The shared timestamps of a column.
+    pub(crate) fn column(&self, column: u32) -> Result<Arc<Vec<i64>>, StorageError> {
+        let entry = self.tables.columns[column as usize];
+        let load = || {
+            let bytes = self.data.page(entry.offset, entry.size as usize)?;
+            let count = entry.count as usize;
+            let mut times = Vec::new();
+            ints::decode(&mut Reader::new(bytes), count, &mut times)?;
+            let expected = (Some(&entry.first_ms), Some(&entry.last_ms));
+            if (times.first(), times.last()) != expected || !times.is_sorted_by(|a, b| a < b) {
+                return Err(DecodeError("timestamps"));
+            }
+            Ok((times, 8 * count + 24))
+        };
+        self.cache
+            .get_or_load(self.number, entry.offset, load)
+            .map_err(|error| self.corrupt(error))
+    }
+
+    /// A page of a batch and its bytes; the caller knows that it is not empty.
+    pub(crate) fn page(
+        &self,
+        batch: &Batch,
+        page: &PageEntry,
+    ) -> Result<(Arc<ValuePage>, &[u8]), StorageError> {
+        let column_count = page
+            .column
+            .map_or(0, |c| self.tables.columns[c as usize].count);
+        let members = member_of(page, batch.members.len());
+        // Cached pages were verified when they were put there, and nobody changes the file; the
+        // bytes themselves are verified again, which costs far less than decoding them.
+        let bytes = self
+            .data
+            .page(page.offset, page.size as usize)
+            .map_err(|error| self.corrupt(error))?;
+        let parsed = self.cache.get_or_load(self.number, page.offset, || {
+            let parsed = ValuePage::parse(bytes, members, column_count as usize)?;
+            let size = parsed.size_bytes();
+            Ok((parsed, size))
+        });
+        Ok((parsed.map_err(|error| self.corrupt(error))?, bytes))
+    }
+}
+
+/// The place of a slot among those that are not absent; given the count of slots, how many are.
+pub(crate) fn member_of(page: &PageEntry, slot: usize) -> usize {
+    slot - (page.absent & codec::bits::mask(slot as u32)).count_ones() as usize
+}
+
+fn read_meta(disk: &dyn Disk, dir: &Path) -> Result<(BlockMeta, u64), BlockError> {
+    let path = dir.join(META_FILE);
+    let bytes = disk.map(&path).map_err(BlockError::io("open", &path))?;
+    let corrupt = |what: String| BlockError::Corrupt {
+        path: path.clone(),
+        what,
+    };
+    let meta: BlockMeta =
+        serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
+    if meta.promontory_format != FORMAT_VERSION {
+        return Err(BlockError::Version {
+            path: dir.to_owned(),
+            version: meta.promontory_format,
+        });
+    }
+    if meta.min_time >= meta.max_time {
+        return Err(corrupt("the time ends before it starts".to_owned()));
+    }
+    Ok((meta, bytes.len() as u64))
 }
 
 impl BlockSeries {
@@ -108,7 +311,60 @@ impl Series for BlockSeries {
         &self.labels
     }
 
-    fn read(&self, _min_ms: i64, _max_ms: i64, _out: &mut Samples) -> Result<(), StorageError> {
-        Err(StorageError::Io("blocks cannot be read yet".to_owned()))
+    fn read(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), StorageError> {
+        let block = &self.block;
+        let start = out.timestamps.len();
+        let mut scratch = DecodeScratch::default();
+        let mut result = Ok(());
+        block.pages_of(self.id, |batch, page, slot| {
+            if result.is_err() || page.first_ms > max_ms || page.last_ms < min_ms {
+                return;
+            }
+            result = read_page(
+                block,
+                (batch, page, slot),
+                (min_ms, max_ms),
+                &mut scratch,
+                out,
+            );
+        });
+        if result.is_err() {
+            out.timestamps.truncate(start);
+            out.values.truncate(start);
+        }
+        result?;
+        if !out.timestamps[start..].is_sorted_by(|a, b| a < b) {
+            put_in_order(out, start);
+        }
+        Ok(())
+    }
+}
+
+fn read_page(
+    block: &Block,
+    (batch, page, slot): (&Batch, &PageEntry, usize),
+    range: (i64, i64),
+    scratch: &mut DecodeScratch,
+    out: &mut Samples,
+) -> Result<(), StorageError> {
+    let (values, bytes) = block.page(batch, page)?;
+    let column = page.column.map(|column| block.column(column)).transpose()?;
+    let times = column.as_ref().map_or(&[][..], |times| &times[..]);
+    values
+        .read(bytes, member_of(page, slot), times, range, scratch, out)
+        .map_err(|error| block.corrupt(error))
+}
+
+/// Sorts the samples from `start` on by time; of several at one time the first stays. For series
+/// that several groups or a group and times of their own feed.
+fn put_in_order(out: &mut Samples, start: usize) {
+    let times = out.timestamps[start..].iter().copied();
+    let mut samples: Vec<(i64, f64)> = times.zip(out.values[start..].iter().copied()).collect();
+    samples.sort_by_key(|&(time, _)| time);
+    samples.dedup_by_key(|&mut (time, _)| time);
+    out.timestamps.truncate(start);
+    out.values.truncate(start);
+    for (time, value) in samples {
+        out.push(time, value);
     }
 }

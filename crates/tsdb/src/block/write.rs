@@ -1,10 +1,25 @@
 //! Writing a block.
+//!
+//! Series stream through: up to 64 of a group are gathered into a batch, the batch is cut into
+//! slices of time and every slice becomes a page. Memory holds one batch (series times samples),
+//! the tables, and label sets as numbers ([`super::index_build`]).
 
 use std::path::Path;
 
+use codec::ints;
 use disk::Disk;
+use model::Labels;
 
-use super::{BlockError, BlockMeta, BlockSource, Compaction, Ulid};
+use super::format::{DATA_MAGIC, FORMAT_VERSION, FileWriter, INDEX_MAGIC};
+use super::index_build::IndexBuilder;
+use super::page::{self, MemberTimes};
+use super::tables::{
+    BATCH_SERIES_MAX, Batch, COLUMN_VALUES_MAX, Column, Group, Members, PageEntry, Tables,
+};
+use super::{
+    BlockError, BlockMeta, BlockSource, BlockStats, Compaction, DATA_FILE, GroupInput, INDEX_FILE,
+    META_FILE, SeriesInput, Times, Ulid,
+};
 
 /// What a new block is to be.
 #[derive(Debug, Clone)]
@@ -27,6 +42,12 @@ pub const SAMPLES_AT_FLUSH: usize = 480;
 /// well under a millisecond.
 pub const SAMPLES_AT_COMPACTION: usize = 1_920;
 
+/// A batch ends at a change of the metric's name once it is this full, so that metrics mostly
+/// are not torn in two.
+const BATCH_SERIES_GOOD: usize = 48;
+/// Values gathered before a batch ends early: 32 MiB.
+const BATCH_VALUES_MAX: usize = 4 << 20;
+
 /// Writes a block into `parent` and gives what its `meta.json` says; `None` if the source had no
 /// sample, and then there is no block.
 ///
@@ -37,10 +58,514 @@ pub const SAMPLES_AT_COMPACTION: usize = 1_920;
 /// # Errors
 /// If the source or the disk fails, or if the source breaks its contract.
 pub fn write_block(
-    _disk: &dyn Disk,
-    _parent: &Path,
-    _params: &BlockParams,
-    _source: &mut dyn BlockSource,
+    disk: &dyn Disk,
+    parent: &Path,
+    params: &BlockParams,
+    source: &mut dyn BlockSource,
 ) -> Result<Option<BlockMeta>, BlockError> {
-    Err(BlockError::Input("blocks cannot be written yet"))
+    let dir = parent.join(params.ulid.to_string());
+    let temporary = parent.join(format!("{}.tmp", params.ulid));
+    let result = write_files(disk, &temporary, params, source).and_then(|meta| {
+        if meta.is_some() {
+            disk.rename(&temporary, &dir)
+                .map_err(BlockError::io("rename", &temporary))?;
+            let synced = disk
+                .sync_dir(parent)
+                .map_err(BlockError::io("sync", parent));
+            if synced.is_err() {
+                // Whether the name will last is unknown; the caller is told that there is no block.
+                let _ = disk.rename(&dir, &temporary);
+            }
+            synced?;
+        }
+        Ok(meta)
+    });
+    if !matches!(result, Ok(Some(_))) {
+        // What stays is a folder that ends in `.tmp`; the next start removes it.
+        let _ = disk.remove_dir_all(&temporary);
+    }
+    result
+}
+
+/// Removes the block in `dir`. If it is cut short, a folder that ends in `.tmp` stays. Readers
+/// that have the block open keep reading.
+///
+/// # Errors
+/// What the disk says.
+pub fn remove_block(disk: &dyn Disk, dir: &Path) -> Result<(), BlockError> {
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let temporary = dir.with_file_name(name);
+    disk.rename(dir, &temporary)
+        .map_err(BlockError::io("rename", dir))?;
+    if let Some(parent) = dir.parent() {
+        disk.sync_dir(parent)
+            .map_err(BlockError::io("sync", parent))?;
+    }
+    disk.remove_dir_all(&temporary)
+        .map_err(BlockError::io("remove", &temporary))
+}
+
+fn write_files(
+    disk: &dyn Disk,
+    dir: &Path,
+    params: &BlockParams,
+    source: &mut dyn BlockSource,
+) -> Result<Option<BlockMeta>, BlockError> {
+    disk.create_dir_all(dir)
+        .map_err(BlockError::io("create", dir))?;
+    let mut writer = DataWriter::new(
+        FileWriter::create(disk, &dir.join(DATA_FILE), DATA_MAGIC)?,
+        params,
+    );
+    let mut group = GroupInput::default();
+    let mut series = SeriesInput::default();
+    while source.next_group(&mut group)? {
+        writer.start_group(&group)?;
+        while source.next_series(&mut series)? {
+            writer.add(&group, &series)?;
+        }
+        writer.end_group()?;
+    }
+    let DataWriter {
+        file,
+        tables,
+        index,
+        stats,
+        ..
+    } = writer;
+    file.finish()?;
+    if stats.num_samples == 0 {
+        return Ok(None);
+    }
+    let mut file = FileWriter::create(disk, &dir.join(INDEX_FILE), INDEX_MAGIC)?;
+    index.write(&tables, params.min_ms, &mut file)?;
+    file.finish()?;
+    let meta = meta_of(params, stats);
+    write_meta(disk, dir, &meta)?;
+    disk.sync_dir(dir).map_err(BlockError::io("sync", dir))?;
+    Ok(Some(meta))
+}
+
+fn meta_of(params: &BlockParams, stats: BlockStats) -> BlockMeta {
+    let mut compaction = params.compaction.clone();
+    if compaction.sources.is_empty() {
+        compaction.sources.push(params.ulid);
+    }
+    compaction.level = compaction.level.max(1);
+    BlockMeta {
+        ulid: params.ulid,
+        min_time: params.min_ms,
+        max_time: params.max_ms,
+        stats,
+        compaction,
+        version: 1,
+        promontory_format: FORMAT_VERSION,
+    }
+}
+
+fn write_meta(disk: &dyn Disk, dir: &Path, meta: &BlockMeta) -> Result<(), BlockError> {
+    let path = dir.join(META_FILE);
+    let mut text = serde_json::to_vec_pretty(meta)
+        .map_err(|error| BlockError::io("write", &path)(error.into()))?;
+    text.push(b'\n');
+    let file = disk
+        .create(&path)
+        .map_err(BlockError::io("create", &path))?;
+    file.append(&text).map_err(BlockError::io("write", &path))?;
+    file.sync().map_err(BlockError::io("sync", &path))
+}
+
+/// The series that will be a batch.
+#[derive(Debug, Default)]
+struct Pending {
+    labels: Vec<Labels>,
+    /// Values of all in turn, and where each ends.
+    values: Vec<f64>,
+    ends: Vec<usize>,
+    /// Shared: runs of positions in the group's timestamps of all in turn; no run means all.
+    runs: Vec<(u32, u32)>,
+    run_ends: Vec<usize>,
+    /// Own: times of all in turn, as long as `values`.
+    own: Vec<i64>,
+}
+
+impl Pending {
+    fn clear(&mut self) {
+        self.labels.clear();
+        self.values.clear();
+        self.ends.clear();
+        self.runs.clear();
+        self.run_ends.clear();
+        self.own.clear();
+    }
+
+    fn range(ends: &[usize], at: usize) -> std::ops::Range<usize> {
+        let from = if at == 0 { 0 } else { ends[at - 1] };
+        from..ends[at]
+    }
+
+    /// Whether a series named as `labels` should start a new batch.
+    fn is_full(&self, labels: &Labels) -> bool {
+        self.labels.len() >= BATCH_SERIES_MAX
+            || self.values.len() >= BATCH_VALUES_MAX
+            || self.labels.len() >= BATCH_SERIES_GOOD
+                && self
+                    .labels
+                    .last()
+                    .is_some_and(|last| last.metric_name() != labels.metric_name())
+    }
+}
+
+struct DataWriter {
+    file: FileWriter,
+    tables: Tables,
+    index: IndexBuilder,
+    stats: BlockStats,
+    min_ms: i64,
+    max_ms: i64,
+    chunk_max: usize,
+    shared: Pending,
+    own: Pending,
+    scratch: page::Scratch,
+    slice: SliceScratch,
+}
+
+/// One slice of a batch.
+#[derive(Default)]
+struct SliceScratch {
+    values: Vec<f64>,
+    counts: Vec<usize>,
+    runs: Vec<(u32, u32)>,
+    /// For each present member its runs in `runs`; an empty range for every time.
+    members: Vec<std::ops::Range<usize>>,
+}
+
+impl DataWriter {
+    fn new(file: FileWriter, params: &BlockParams) -> DataWriter {
+        DataWriter {
+            file,
+            tables: Tables::default(),
+            index: IndexBuilder::default(),
+            stats: BlockStats::default(),
+            min_ms: params.min_ms,
+            max_ms: params.max_ms,
+            chunk_max: params.samples_per_chunk_max.clamp(1, COLUMN_VALUES_MAX),
+            shared: Pending::default(),
+            own: Pending::default(),
+            scratch: page::Scratch::default(),
+            slice: SliceScratch::default(),
+        }
+    }
+
+    fn check_times(&self, times: &[i64]) -> Result<(), BlockError> {
+        if !times.is_sorted_by(|a, b| a < b) {
+            return Err(BlockError::Input("timestamps are not ascending"));
+        }
+        let inside = |t: &i64| (self.min_ms..self.max_ms).contains(t);
+        if !times.first().is_none_or(inside) || !times.last().is_none_or(inside) {
+            return Err(BlockError::Input("a timestamp is outside the block"));
+        }
+        Ok(())
+    }
+
+    fn start_group(&mut self, group: &GroupInput) -> Result<(), BlockError> {
+        self.check_times(&group.timestamps)?;
+        self.tables.groups.push(Group {
+            key: group.key.clone(),
+            columns: self.tables.columns.len() as u32,
+            batches: self.tables.batches.len() as u32,
+        });
+        let slices = group.timestamps.len().div_ceil(self.chunk_max);
+        let size = group.timestamps.len().div_ceil(slices.max(1)).max(1);
+        for times in group.timestamps.chunks(size) {
+            let offset = self.file.position();
+            let ints = &mut self.scratch.ints;
+            let size = self.file.page(|out| ints::encode(times, ints, out))?;
+            self.tables.columns.push(Column {
+                offset,
+                size: size as u32,
+                count: times.len() as u32,
+                first_ms: times[0],
+                last_ms: times[times.len() - 1],
+            });
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, group: &GroupInput, series: &SeriesInput) -> Result<(), BlockError> {
+        if series.values.is_empty() {
+            return Ok(());
+        }
+        if series.labels.is_empty() {
+            return Err(BlockError::Input("a series without labels"));
+        }
+        let own = series.times == Times::Own;
+        let pending = if own { &self.own } else { &self.shared };
+        if pending.is_full(&series.labels) {
+            self.flush(own)?;
+        }
+        let expected = match series.times {
+            Times::Every => group.timestamps.len(),
+            Times::Own => {
+                self.check_times(&series.own)?;
+                self.own.own.extend_from_slice(&series.own);
+                series.own.len()
+            }
+            Times::Present => add_runs(
+                &series.present,
+                group.timestamps.len(),
+                &mut self.shared.runs,
+            ),
+        };
+        if expected != series.values.len() {
+            return Err(BlockError::Input("as many values as times are needed"));
+        }
+        let pending = if own { &mut self.own } else { &mut self.shared };
+        pending.labels.push(series.labels.clone());
+        pending.values.extend_from_slice(&series.values);
+        pending.ends.push(pending.values.len());
+        pending.run_ends.push(pending.runs.len());
+        self.stats.num_samples += series.values.len() as u64;
+        Ok(())
+    }
+
+    fn end_group(&mut self) -> Result<(), BlockError> {
+        self.flush(false)?;
+        self.flush(true)
+    }
+
+    /// Writes the pending series as a batch.
+    fn flush(&mut self, own: bool) -> Result<(), BlockError> {
+        let pending = if own { &mut self.own } else { &mut self.shared };
+        let pending = std::mem::take(pending);
+        if !pending.labels.is_empty() {
+            self.start_batch(&pending, own)?;
+            if own {
+                self.write_own(&pending)?;
+            } else {
+                self.write_shared(&pending)?;
+            }
+        }
+        let mut pending = pending;
+        pending.clear();
+        *(if own { &mut self.own } else { &mut self.shared }) = pending;
+        Ok(())
+    }
+
+    fn start_batch(&mut self, pending: &Pending, own: bool) -> Result<(), BlockError> {
+        let first = self.index.len();
+        let mut ids = Vec::with_capacity(pending.labels.len());
+        for labels in &pending.labels {
+            ids.push(self.index.series(labels)?.0);
+        }
+        self.stats.num_series = u64::from(self.index.len());
+        let all_new = self.index.len() - first == ids.len() as u32;
+        self.tables.batches.push(Batch {
+            group: self.tables.groups.len() as u32 - 1,
+            own,
+            members: if all_new {
+                Members::Range(first, ids.len() as u32)
+            } else {
+                Members::List(ids.into())
+            },
+            pages: self.tables.pages.len() as u32,
+        });
+        Ok(())
+    }
+
+    fn write_shared(&mut self, pending: &Pending) -> Result<(), BlockError> {
+        let columns = self.tables.columns_of(self.tables.groups.len() - 1);
+        // Where each member has got to: its next value and its next run.
+        let mut progress: Vec<(usize, usize)> = (0..pending.labels.len())
+            .map(|at| {
+                (
+                    Pending::range(&pending.ends, at).start,
+                    Pending::range(&pending.run_ends, at).start,
+                )
+            })
+            .collect();
+        let mut from = 0;
+        for column in columns {
+            let Column {
+                count,
+                first_ms,
+                last_ms,
+                ..
+            } = self.tables.columns[column];
+            let to = from + count;
+            let absent = self.slice.fill(pending, &mut progress, from, to);
+            let offset = self.file.position();
+            let size = self.put_page(count as usize)?;
+            self.tables.pages.push(PageEntry {
+                offset,
+                size,
+                absent,
+                first_ms,
+                last_ms,
+                column: Some(column as u32),
+            });
+            from = to;
+        }
+        Ok(())
+    }
+
+    fn put_page(&mut self, column_count: usize) -> Result<u32, BlockError> {
+        let SliceScratch {
+            values,
+            counts,
+            runs,
+            members,
+        } = &self.slice;
+        if counts.is_empty() {
+            return Ok(0);
+        }
+        self.stats.num_chunks += counts.len() as u64;
+        let times: Vec<MemberTimes<'_>> = members
+            .iter()
+            .map(|range| match range.is_empty() {
+                true => MemberTimes::Every,
+                false => MemberTimes::Runs(&runs[range.clone()]),
+            })
+            .collect();
+        let scratch = &mut self.scratch;
+        let size = self
+            .file
+            .page(|out| page::encode(&times, column_count, values, counts, scratch, out))?;
+        u32::try_from(size).map_err(|_| BlockError::Input("a page of 4 GiB"))
+    }
+
+    /// Pages of series with their own times: the k-th page has the k-th chunk of each.
+    fn write_own(&mut self, pending: &Pending) -> Result<(), BlockError> {
+        let longest = (0..pending.labels.len())
+            .map(|at| Pending::range(&pending.ends, at).len())
+            .max()
+            .unwrap_or(0);
+        for chunk in 0..longest.div_ceil(self.chunk_max) {
+            let (mut absent, mut times) = (0u64, Vec::new());
+            self.slice.values.clear();
+            self.slice.counts.clear();
+            let (mut first_ms, mut last_ms) = (i64::MAX, i64::MIN);
+            for at in 0..pending.labels.len() {
+                let range = Pending::range(&pending.ends, at);
+                let from = (range.start + chunk * self.chunk_max).min(range.end);
+                let to = (from + self.chunk_max).min(range.end);
+                if from == to {
+                    absent |= 1 << at;
+                    continue;
+                }
+                self.slice
+                    .values
+                    .extend_from_slice(&pending.values[from..to]);
+                self.slice.counts.push(to - from);
+                first_ms = first_ms.min(pending.own[from]);
+                last_ms = last_ms.max(pending.own[to - 1]);
+                times.push(MemberTimes::Own(&pending.own[from..to]));
+            }
+            let (values, counts) = (&self.slice.values, &self.slice.counts);
+            self.stats.num_chunks += counts.len() as u64;
+            let offset = self.file.position();
+            let scratch = &mut self.scratch;
+            let size = self
+                .file
+                .page(|out| page::encode(&times, 0, values, counts, scratch, out))?;
+            let size = u32::try_from(size).map_err(|_| BlockError::Input("a page of 4 GiB"))?;
+            self.tables.pages.push(PageEntry {
+                offset,
+                size,
+                absent,
+                first_ms,
+                last_ms,
+                column: None,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Appends the runs of set bits below `count`; gives how many bits are set. Every bit set gives
+/// no run.
+fn add_runs(present: &[u64], count: usize, runs: &mut Vec<(u32, u32)>) -> usize {
+    let start = runs.len();
+    let bit = |at: usize| {
+        present
+            .get(at / 64)
+            .is_some_and(|word| word >> (at % 64) & 1 == 1)
+    };
+    let mut total = 0;
+    let mut at = 0;
+    while at < count {
+        // Whole words at once: most series are everywhere or nowhere.
+        let word = present.get(at / 64).copied().unwrap_or(0) >> (at % 64);
+        if word == 0 {
+            at = (at / 64 + 1) * 64;
+            continue;
+        }
+        at += word.trailing_zeros() as usize;
+        if at >= count {
+            break;
+        }
+        let from = at;
+        while at < count && bit(at) {
+            let word = present[at / 64] >> (at % 64);
+            at += (word.trailing_ones() as usize).min(64 - at % 64);
+        }
+        at = at.min(count);
+        total += at - from;
+        runs.push((from as u32, at as u32));
+    }
+    if total == count {
+        runs.truncate(start);
+    }
+    total
+}
+
+impl SliceScratch {
+    /// Takes what the pending series have at the positions `from` to before `to`; gives the mask
+    /// of those that have nothing.
+    fn fill(
+        &mut self,
+        pending: &Pending,
+        progress: &mut [(usize, usize)],
+        from: u32,
+        to: u32,
+    ) -> u64 {
+        self.values.clear();
+        self.counts.clear();
+        self.runs.clear();
+        self.members.clear();
+        let mut absent = 0;
+        for (at, (next_value, next_run)) in progress.iter_mut().enumerate() {
+            let runs = Pending::range(&pending.run_ends, at);
+            let start = self.runs.len();
+            let mut count = 0;
+            if runs.is_empty() {
+                count = (to - from) as usize;
+            } else {
+                while *next_run < runs.end && pending.runs[*next_run].0 < to {
+                    let (first, end) = pending.runs[*next_run];
+                    let (first, cut) = (first.max(from), end.min(to));
+                    self.runs.push((first - from, cut - from));
+                    count += (cut - first) as usize;
+                    if end > to {
+                        break;
+                    }
+                    *next_run += 1;
+                }
+                if count == (to - from) as usize {
+                    self.runs.truncate(start);
+                }
+            }
+            if count == 0 {
+                absent |= 1 << at;
+                continue;
+            }
+            self.values
+                .extend_from_slice(&pending.values[*next_value..*next_value + count]);
+            *next_value += count;
+            self.counts.push(count);
+            self.members.push(start..self.runs.len());
+        }
+        absent
+    }
 }

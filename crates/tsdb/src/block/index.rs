@@ -1,0 +1,530 @@
+//! The index of an open block.
+//!
+//! The head section is read at opening: names, tables, where pages are. Pages of the dictionary,
+//! of postings and of label sets are read when asked for; the first and the last kind go through
+//! the cache.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use codec::DecodeError;
+use codec::varint::Reader;
+use disk::Disk;
+use model::Labels;
+use storage::StorageError;
+
+use super::BlockError;
+use super::cache::PageCache;
+use super::format::{self, CHECK_BYTES, FileReader, HEAD_BYTES, INDEX_MAGIC, text};
+use super::index_build::{PAGE_SERIES, PAGE_VALUES};
+use super::postings;
+use super::tables::Tables;
+use crate::postings::{Bits, IdSet};
+use crate::select::{LabelIndex, PairId};
+
+/// Bytes of the foot: offset and size of the head section, and a checksum.
+const FOOT_BYTES: usize = 16 + CHECK_BYTES;
+
+/// A label name.
+#[derive(Debug)]
+struct Name {
+    text: String,
+    /// Its pairs are numbered from here.
+    first_pair: u32,
+    value_count: u32,
+    /// Its pages in the dictionary start here.
+    first_page: u32,
+    /// Where the postings of all series with the label are.
+    everybody: (u64, usize),
+}
+
+/// Where a page of the dictionary is.
+#[derive(Debug, Clone, Copy)]
+struct DictionaryEntry {
+    offset: u64,
+    size: u32,
+    /// Where the postings of its first value start.
+    postings: u64,
+}
+
+/// An open index.
+#[derive(Debug)]
+pub(crate) struct Index {
+    path: PathBuf,
+    file: FileReader,
+    cache: Arc<PageCache>,
+    /// The block's number in the cache.
+    block: u64,
+    series_count: u32,
+    names: Vec<Name>,
+    dictionary: Vec<DictionaryEntry>,
+    /// Label names of each schema.
+    schemas: Vec<Vec<u32>>,
+    forward: Vec<(u64, u32)>,
+}
+
+/// A page of the dictionary, decoded.
+#[derive(Debug)]
+struct DictionaryPage {
+    text: String,
+    ends: Vec<u32>,
+    postings: Vec<(u64, usize)>,
+}
+
+impl DictionaryPage {
+    fn value(&self, at: usize) -> &str {
+        let from = if at == 0 {
+            0
+        } else {
+            self.ends[at - 1] as usize
+        };
+        &self.text[from..self.ends[at] as usize]
+    }
+
+    fn position(&self, value: &str) -> Result<usize, usize> {
+        let (mut from, mut to) = (0, self.ends.len());
+        while from < to {
+            let middle = from.midpoint(to);
+            match self.value(middle).cmp(value) {
+                std::cmp::Ordering::Equal => return Ok(middle),
+                std::cmp::Ordering::Less => from = middle + 1,
+                std::cmp::Ordering::Greater => to = middle,
+            }
+        }
+        Err(from)
+    }
+}
+
+/// A page of label sets, decoded: for each series its schema and the ranks of its values.
+#[derive(Debug)]
+struct ForwardPage {
+    series: Vec<(u32, u32)>,
+    ranks: Vec<u32>,
+}
+
+impl Index {
+    /// Opens the index and reads its head.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        min_ms: i64,
+        cache: &Arc<PageCache>,
+        block: u64,
+    ) -> Result<(Index, Tables), BlockError> {
+        let file = FileReader::open(disk, path, INDEX_MAGIC)?;
+        let mut index = Index {
+            path: path.to_owned(),
+            file,
+            cache: Arc::clone(cache),
+            block,
+            series_count: 0,
+            names: Vec::new(),
+            dictionary: Vec::new(),
+            schemas: Vec::new(),
+            forward: Vec::new(),
+        };
+        let tables = index
+            .read_head(min_ms)
+            .map_err(|error| BlockError::Corrupt {
+                path: path.to_owned(),
+                what: format!("head of the index: {error}"),
+            })?;
+        Ok((index, tables))
+    }
+
+    /// How many series there are.
+    pub(crate) fn series_count(&self) -> u32 {
+        self.series_count
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn size(&self) -> u64 {
+        self.file.size()
+    }
+
+    fn corrupt(&self, what: &'static str) -> impl Fn(DecodeError) -> StorageError + '_ {
+        move |error| StorageError::Corrupt(format!("{}: {what}: {error}", self.path.display()))
+    }
+
+    fn read_head(&mut self, min_ms: i64) -> Result<Tables, DecodeError> {
+        let foot = self
+            .file
+            .size()
+            .checked_sub(FOOT_BYTES as u64)
+            .ok_or(DecodeError("length"))?;
+        let file = self.file.clone();
+        let mut foot = Reader::new(file.page(foot, FOOT_BYTES)?);
+        let (offset, size) = (foot.u64_le()?, foot.u64_le()?);
+        let size = usize::try_from(size).map_err(|_| DecodeError("length"))?;
+        let raw = format::unpack(file.page(offset, size)?)?;
+        let mut reader = Reader::new(&raw);
+        self.series_count = reader.count(u32::MAX as usize)? as u32;
+        let mut at = self.read_names(&mut reader)?;
+        self.read_schemas(&mut reader)?;
+        for _ in 0..(self.series_count as usize).div_ceil(PAGE_SERIES) {
+            let size = reader.count(u32::MAX as usize)? as u32;
+            self.forward.push((at, size));
+            at += u64::from(size);
+        }
+        let (tables, series) = Tables::decode(reader.rest(), min_ms)?;
+        if series != self.series_count || at != offset {
+            return Err(DecodeError("count of series"));
+        }
+        Ok(tables)
+    }
+
+    /// Reads names and where their pages are; gives where the pages of label sets start.
+    fn read_names(&mut self, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
+        let names = reader.count(reader.rest().len())?;
+        let (mut pairs, mut pages) = (0u32, 0u32);
+        for _ in 0..names {
+            let text = text(reader)?.to_owned();
+            let value_count = reader.count(u32::MAX as usize)? as u32;
+            let size = reader.count(u32::MAX as usize)?;
+            self.names.push(Name {
+                text,
+                first_pair: pairs,
+                value_count,
+                first_page: pages,
+                everybody: (0, size),
+            });
+            pairs = pairs
+                .checked_add(value_count)
+                .ok_or(DecodeError("values"))?;
+            pages += value_count.div_ceil(PAGE_VALUES as u32);
+        }
+        if !self.names.is_sorted_by(|a, b| a.text < b.text) {
+            return Err(DecodeError("order of names"));
+        }
+        // Two bytes a page at least.
+        if pages as usize > reader.rest().len() / 2 {
+            return Err(DecodeError("values"));
+        }
+        let mut at = HEAD_BYTES as u64;
+        for name in &mut self.names {
+            name.everybody.0 = at;
+            at += name.everybody.1 as u64;
+            for _ in 0..name.value_count.div_ceil(PAGE_VALUES as u32) {
+                let size = reader.count(u32::MAX as usize)? as u32;
+                let postings = at;
+                at = at
+                    .checked_add(reader.varint()?)
+                    .ok_or(DecodeError("postings"))?;
+                self.dictionary.push(DictionaryEntry {
+                    offset: at,
+                    size,
+                    postings,
+                });
+                at = at
+                    .checked_add(u64::from(size))
+                    .ok_or(DecodeError("postings"))?;
+            }
+        }
+        Ok(at)
+    }
+
+    fn read_schemas(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        for _ in 0..reader.count(reader.rest().len())? {
+            let names = reader.count(reader.rest().len().min(self.names.len()))?;
+            let mut schema = Vec::with_capacity(names);
+            for _ in 0..names {
+                let name = reader.count(self.names.len())? as u32;
+                if name as usize == self.names.len() || schema.last().is_some_and(|&l| l >= name) {
+                    return Err(DecodeError("schema"));
+                }
+                schema.push(name);
+            }
+            self.schemas.push(schema);
+        }
+        Ok(())
+    }
+
+    fn name(&self, name: &str) -> Option<&Name> {
+        let at = self
+            .names
+            .binary_search_by(|n| n.text.as_str().cmp(name))
+            .ok()?;
+        Some(&self.names[at])
+    }
+
+    /// The name that a pair belongs to, and the rank of its value.
+    fn name_of(&self, pair: PairId) -> (&Name, u32) {
+        let at = self.names.partition_point(|n| n.first_pair <= pair.0) - 1;
+        (&self.names[at], pair.0 - self.names[at].first_pair)
+    }
+
+    /// Page `page` of the name's values.
+    fn dictionary_page(&self, name: &Name, page: u32) -> Result<Arc<DictionaryPage>, StorageError> {
+        let entry = self.dictionary[(name.first_page + page) as usize];
+        let count = PAGE_VALUES.min((name.value_count as usize) - page as usize * PAGE_VALUES);
+        self.cache
+            .get_or_load(self.block, INDEX_SPACE | entry.offset, || {
+                let bytes = self.file.page(entry.offset, entry.size as usize)?;
+                let page = decode_dictionary(bytes, count, entry.postings)?;
+                let size = 128 + page.text.len() + 20 * count;
+                Ok((page, size))
+            })
+            .map_err(self.corrupt("dictionary"))
+    }
+
+    fn pair_page(&self, pair: PairId) -> Result<(Arc<DictionaryPage>, usize), StorageError> {
+        let (name, rank) = self.name_of(pair);
+        let page = self.dictionary_page(name, rank / PAGE_VALUES as u32)?;
+        Ok((page, rank as usize % PAGE_VALUES))
+    }
+
+    fn pair_postings(&self, pair: PairId) -> Result<&[u8], StorageError> {
+        let (page, at) = self.pair_page(pair)?;
+        let (offset, size) = page.postings[at];
+        self.file
+            .page(offset, size)
+            .map_err(self.corrupt("postings"))
+    }
+
+    /// The page of the name where `value` is or would be.
+    fn page_for(&self, name: &Name, value: &str) -> Result<u32, StorageError> {
+        // The last page whose first value is not above.
+        let (mut from, mut to) = (0, name.value_count.div_ceil(PAGE_VALUES as u32));
+        while to - from > 1 {
+            let middle = from.midpoint(to);
+            if self.dictionary_page(name, middle)?.value(0) <= value {
+                from = middle;
+            } else {
+                to = middle;
+            }
+        }
+        Ok(from)
+    }
+
+    fn forward_page(&self, page: usize) -> Result<Arc<ForwardPage>, StorageError> {
+        let (offset, size) = self.forward[page];
+        let count = PAGE_SERIES.min(self.series_count as usize - page * PAGE_SERIES);
+        self.cache
+            .get_or_load(self.block, INDEX_SPACE | offset, || {
+                let raw = format::unpack(self.file.page(offset, size as usize)?)?;
+                let page = self.decode_forward(&raw, count)?;
+                let size = 64 + 8 * page.series.len() + 4 * page.ranks.len();
+                Ok((page, size))
+            })
+            .map_err(self.corrupt("label sets"))
+    }
+
+    fn decode_forward(&self, raw: &[u8], count: usize) -> Result<ForwardPage, DecodeError> {
+        let mut reader = Reader::new(raw);
+        let mut series = Vec::with_capacity(count);
+        let mut labels = 0u32;
+        let mut with_name = vec![Vec::new(); self.names.len()];
+        for _ in 0..count {
+            let schema = reader.count(u32::MAX as usize)? as u32;
+            let names = self
+                .schemas
+                .get(schema as usize)
+                .ok_or(DecodeError("schema"))?;
+            series.push((schema, labels));
+            for &name in names {
+                with_name[name as usize].push(labels);
+                labels += 1;
+            }
+            if labels as usize > raw.len() {
+                return Err(DecodeError("length"));
+            }
+        }
+        let mut ranks = vec![0; labels as usize];
+        for (name, positions) in self.names.iter().zip(&with_name) {
+            let mut rank = 0i64;
+            for &at in positions {
+                rank = rank.wrapping_add(reader.signed()?);
+                if rank < 0 || rank >= i64::from(name.value_count) {
+                    return Err(DecodeError("value"));
+                }
+                ranks[at as usize] = rank as u32;
+            }
+        }
+        if !reader.is_empty() {
+            return Err(DecodeError("length"));
+        }
+        Ok(ForwardPage { series, ranks })
+    }
+
+    /// Reads label sets one after the other; fastest in order of id.
+    pub(crate) fn labels_reader(&self) -> LabelsReader<'_> {
+        LabelsReader {
+            index: self,
+            forward: None,
+            values: self.names.iter().map(|_| None).collect(),
+        }
+    }
+}
+
+/// Index pages and data pages share the cache; their offsets must not meet.
+const INDEX_SPACE: u64 = 1 << 63;
+
+fn decode_dictionary(
+    bytes: &[u8],
+    count: usize,
+    first: u64,
+) -> Result<DictionaryPage, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let mut text = Vec::new();
+    let mut ends = Vec::with_capacity(count);
+    let mut before = 0..0;
+    for _ in 0..count {
+        let same = reader.count(before.len())?;
+        let start = text.len();
+        text.extend_from_within(before.start..before.start + same);
+        text.extend_from_slice(reader.bytes()?);
+        before = start..text.len();
+        ends.push(text.len() as u32);
+    }
+    let mut at = first;
+    let mut postings = Vec::with_capacity(count);
+    for _ in 0..count {
+        let size = reader.count(u32::MAX as usize)?;
+        postings.push((at, size));
+        at += size as u64;
+    }
+    let text = String::from_utf8(text).map_err(|_| DecodeError("text"))?;
+    let on_characters = ends.iter().all(|&end| text.is_char_boundary(end as usize));
+    if !on_characters || !reader.is_empty() {
+        return Err(DecodeError("text"));
+    }
+    Ok(DictionaryPage {
+        text,
+        ends,
+        postings,
+    })
+}
+
+/// Turns series ids into labels. Remembers the page of label sets and, for each name, the page of
+/// values that it used last: neighbours mostly share them.
+#[derive(Debug)]
+pub(crate) struct LabelsReader<'a> {
+    index: &'a Index,
+    forward: Option<(usize, Arc<ForwardPage>)>,
+    values: Vec<Option<(u32, Arc<DictionaryPage>)>>,
+}
+
+impl LabelsReader<'_> {
+    /// The labels of a series.
+    pub(crate) fn labels(&mut self, id: u32) -> Result<Labels, StorageError> {
+        let index = self.index;
+        let page = id as usize / PAGE_SERIES;
+        if self.forward.as_ref().is_none_or(|(at, _)| *at != page) {
+            self.forward = Some((page, index.forward_page(page)?));
+        }
+        let Some((_, forward)) = &self.forward else {
+            return Ok(Labels::empty());
+        };
+        let (schema, from) = forward.series[id as usize % PAGE_SERIES];
+        let names = &index.schemas[schema as usize];
+        let ranks = &forward.ranks[from as usize..from as usize + names.len()];
+        for (&name, &rank) in names.iter().zip(ranks) {
+            let page = rank / PAGE_VALUES as u32;
+            let held = &mut self.values[name as usize];
+            if held.as_ref().is_none_or(|(at, _)| *at != page) {
+                *held = Some((
+                    page,
+                    index.dictionary_page(&index.names[name as usize], page)?,
+                ));
+            }
+        }
+        let pairs = names.iter().zip(ranks).filter_map(|(&name, &rank)| {
+            let (_, page) = self.values[name as usize].as_ref()?;
+            let value = page.value(rank as usize % PAGE_VALUES);
+            Some((index.names[name as usize].text.as_str(), value))
+        });
+        Ok(Labels::from_sorted(pairs))
+    }
+}
+
+impl LabelIndex for Index {
+    fn end(&self) -> u32 {
+        self.series_count
+    }
+
+    fn all(&self) -> Result<IdSet, StorageError> {
+        Ok(IdSet::all(self.series_count))
+    }
+
+    fn names(&self, visit: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<(), StorageError> {
+        for name in &self.names {
+            if visit(&name.text).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_label(&self, name: &str) -> Result<IdSet, StorageError> {
+        let Some(name) = self.name(name) else {
+            return Ok(IdSet::empty());
+        };
+        let (offset, size) = name.everybody;
+        self.file
+            .page(offset, size)
+            .and_then(|bytes| postings::to_set(bytes, self.series_count))
+            .map_err(self.corrupt("postings"))
+    }
+
+    fn value_count(&self, name: &str) -> usize {
+        self.name(name).map_or(0, |name| name.value_count as usize)
+    }
+
+    fn values(
+        &self,
+        name: &str,
+        prefix: &str,
+        visit: &mut dyn FnMut(&str, PairId) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let Some(name) = self.name(name) else {
+            return Ok(());
+        };
+        let pages = name.value_count.div_ceil(PAGE_VALUES as u32);
+        for page in self.page_for(name, prefix)?..pages {
+            let values = self.dictionary_page(name, page)?;
+            let from = values.position(prefix).unwrap_or_else(|at| at);
+            for at in from..values.ends.len() {
+                let value = values.value(at);
+                if !value.starts_with(prefix) {
+                    return Ok(());
+                }
+                let pair = PairId(name.first_pair + page * PAGE_VALUES as u32 + at as u32);
+                if visit(value, pair).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, name: &str, value: &str) -> Result<Option<PairId>, StorageError> {
+        let Some(name) = self.name(name) else {
+            return Ok(None);
+        };
+        if name.value_count == 0 {
+            return Ok(None);
+        }
+        let page = self.page_for(name, value)?;
+        let found = self.dictionary_page(name, page)?.position(value).ok();
+        Ok(found.map(|at| PairId(name.first_pair + page * PAGE_VALUES as u32 + at as u32)))
+    }
+
+    fn weight(&self, pair: PairId) -> usize {
+        self.pair_page(pair)
+            .map_or(0, |(page, at)| page.postings[at].1)
+    }
+
+    fn postings(&self, pair: PairId) -> Result<IdSet, StorageError> {
+        postings::to_set(self.pair_postings(pair)?, self.series_count)
+            .map_err(self.corrupt("postings"))
+    }
+
+    fn add_postings(&self, pair: PairId, into: &mut Bits) -> Result<(), StorageError> {
+        let bytes = self.pair_postings(pair)?;
+        postings::decode(bytes, self.series_count, |first, end| {
+            into.insert_run(first, end)
+        })
+        .map_err(self.corrupt("postings"))
+    }
+}

@@ -1,0 +1,313 @@
+//! The index of a new block.
+//!
+//! While series stream through, their label sets are kept as numbers: 4 bytes a label and some 20
+//! a series, and every distinct value once. Dictionary, postings and forward pages are made at the
+//! end, name by name. The bytes are described in `docs/formats/block.md` and read by
+//! [`super::index`].
+
+use std::hash::BuildHasher;
+
+use codec::varint;
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashTable};
+use model::Labels;
+
+use super::BlockError;
+use super::format::{self, FileWriter};
+use super::postings;
+use super::tables::Tables;
+
+/// Values of a label in a page of the dictionary. A look-up decodes one page.
+pub(crate) const PAGE_VALUES: usize = 64;
+/// Series in a page of label sets. Listing one series decodes its page.
+pub(crate) const PAGE_SERIES: usize = 1_024;
+
+/// Label sets are read by the thousand and rarely; they are worth the time.
+const FORWARD_LEVEL: i32 = 9;
+const HEAD_LEVEL: i32 = 9;
+
+#[derive(Debug, Default)]
+struct Name {
+    text: String,
+    /// In the order of coming.
+    values: HashMap<Box<str>, u32, FixedState>,
+}
+
+/// Collects label sets and writes the index.
+#[derive(Debug, Default)]
+pub(crate) struct IndexBuilder {
+    names: Vec<Name>,
+    name_ids: HashMap<Box<str>, u32, FixedState>,
+    /// Lists of name ids, in the order of the label set.
+    schemas: Vec<Vec<u32>>,
+    schema_ids: HashMap<Vec<u32>, u32, FixedState>,
+    /// For each series its schema and where its values start.
+    series: Vec<(u32, u32)>,
+    values: Vec<u32>,
+    by_labels: HashTable<u32>,
+    hasher: FixedState,
+    names_now: Vec<u32>,
+    values_now: Vec<u32>,
+}
+
+impl IndexBuilder {
+    /// How many series there are.
+    pub(crate) fn len(&self) -> u32 {
+        self.series.len() as u32
+    }
+
+    fn intern(&mut self, labels: &Labels) {
+        self.names_now.clear();
+        self.values_now.clear();
+        for (name, value) in labels {
+            let name_id = match self.name_ids.get(name) {
+                Some(&id) => id,
+                None => {
+                    let id = self.names.len() as u32;
+                    self.name_ids.insert(name.into(), id);
+                    self.names.push(Name {
+                        text: name.to_owned(),
+                        values: HashMap::default(),
+                    });
+                    id
+                }
+            };
+            let values = &mut self.names[name_id as usize].values;
+            let value_id = match values.get(value) {
+                Some(&id) => id,
+                None => {
+                    let id = values.len() as u32;
+                    values.insert(value.into(), id);
+                    id
+                }
+            };
+            self.names_now.push(name_id);
+            self.values_now.push(value_id);
+        }
+    }
+
+    fn values_of(&self, series: u32) -> &[u32] {
+        let (schema, from) = self.series[series as usize];
+        let from = from as usize;
+        &self.values[from..from + self.schemas[schema as usize].len()]
+    }
+
+    /// The number of the series with these labels, and whether it is new.
+    pub(crate) fn series(&mut self, labels: &Labels) -> Result<(u32, bool), BlockError> {
+        self.intern(labels);
+        let schema = match self.schema_ids.get(&self.names_now) {
+            Some(&id) => id,
+            None => {
+                let id = self.schemas.len() as u32;
+                self.schemas.push(self.names_now.clone());
+                self.schema_ids.insert(self.names_now.clone(), id);
+                id
+            }
+        };
+        let hash = self.hasher.hash_one((schema, &self.values_now[..]));
+        let found = self.by_labels.find(hash, |&id| {
+            self.series[id as usize].0 == schema && self.values_of(id) == self.values_now
+        });
+        if let Some(&id) = found {
+            return Ok((id, false));
+        }
+        let from = u32::try_from(self.values.len())
+            .map_err(|_| BlockError::Input("more than 2^32 labels in one block"))?;
+        let id = self.series.len() as u32;
+        self.series.push((schema, from));
+        self.values.extend_from_slice(&self.values_now);
+        let mut by_labels = std::mem::take(&mut self.by_labels);
+        by_labels.insert_unique(hash, id, |&id| {
+            self.hasher
+                .hash_one((self.series[id as usize].0, self.values_of(id)))
+        });
+        self.by_labels = by_labels;
+        Ok((id, true))
+    }
+
+    /// Writes the index file's pages and its foot.
+    pub(crate) fn write(
+        mut self,
+        tables: &Tables,
+        min_ms: i64,
+        file: &mut FileWriter,
+    ) -> Result<(), BlockError> {
+        self.by_labels = HashTable::new();
+        let mut order: Vec<u32> = (0..self.names.len() as u32).collect();
+        order.sort_unstable_by(|&a, &b| {
+            self.names[a as usize]
+                .text
+                .cmp(&self.names[b as usize].text)
+        });
+        let mut head = Head::default();
+        let mut ranks = vec![Vec::new(); self.names.len()];
+        varint::put(&mut head.names, order.len() as u64);
+        for &name in &order {
+            ranks[name as usize] = self.write_name(name, &mut head, file)?;
+        }
+        self.write_forward(&order, &ranks, &mut head, file)?;
+        self.write_head(&order, &head, tables, min_ms, file)
+    }
+
+    /// Writes postings and dictionary pages of a name; gives the rank of each of its values.
+    fn write_name(
+        &mut self,
+        name: u32,
+        head: &mut Head,
+        file: &mut FileWriter,
+    ) -> Result<Vec<u32>, BlockError> {
+        let by_id = std::mem::take(&mut self.names[name as usize].values);
+        let mut sorted: Vec<(Box<str>, u32)> = by_id.into_iter().collect();
+        sorted.sort_unstable();
+        let mut ranks = vec![0; sorted.len()];
+        for (rank, (_, id)) in (0u32..).zip(&sorted) {
+            ranks[*id as usize] = rank;
+        }
+        let (ids, ends, everybody) = self.series_by_value(name, &ranks);
+        varint::put_bytes(&mut head.names, self.names[name as usize].text.as_bytes());
+        varint::put(&mut head.names, sorted.len() as u64);
+        let size = file.page(|out| postings::encode(&everybody, out))?;
+        varint::put(&mut head.names, size as u64);
+
+        let mut from = 0;
+        for (values, ends) in sorted.chunks(PAGE_VALUES).zip(ends.chunks(PAGE_VALUES)) {
+            let mut sizes = Vec::with_capacity(values.len());
+            for &end in ends {
+                let end = end as usize;
+                sizes.push(file.page(|out| postings::encode(&ids[from..end], out))?);
+                from = end;
+            }
+            let size = file.page(|out| put_values(values, &sizes, out))?;
+            varint::put(&mut head.pages, size as u64);
+            varint::put(&mut head.pages, sizes.iter().sum::<usize>() as u64);
+        }
+        Ok(ranks)
+    }
+
+    /// The series with the name: sorted by value and, in that, by id; where each value's end; and
+    /// all of them by id.
+    fn series_by_value(&self, name: u32, ranks: &[u32]) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
+        let position: Vec<Option<usize>> = self
+            .schemas
+            .iter()
+            .map(|schema| schema.iter().position(|&n| n == name))
+            .collect();
+        let with_name = || {
+            (0u32..)
+                .zip(&self.series)
+                .filter_map(|(id, &(schema, from))| {
+                    let at = position[schema as usize]?;
+                    Some((id, ranks[self.values[from as usize + at] as usize]))
+                })
+        };
+        let mut ends = vec![0u32; ranks.len()];
+        let mut everybody = Vec::new();
+        for (id, rank) in with_name() {
+            ends[rank as usize] += 1;
+            everybody.push(id);
+        }
+        let mut sum = 0;
+        for end in &mut ends {
+            // The start for now; filling moves it to the end.
+            (sum, *end) = (sum + *end, sum);
+        }
+        let mut ids = vec![0; everybody.len()];
+        for (id, rank) in with_name() {
+            let at = &mut ends[rank as usize];
+            ids[*at as usize] = id;
+            *at += 1;
+        }
+        (ids, ends, everybody)
+    }
+
+    fn write_forward(
+        &self,
+        order: &[u32],
+        ranks: &[Vec<u32>],
+        head: &mut Head,
+        file: &mut FileWriter,
+    ) -> Result<(), BlockError> {
+        let mut raw = Vec::new();
+        for page in self.series.chunks(PAGE_SERIES) {
+            raw.clear();
+            for &(schema, _) in page {
+                varint::put(&mut raw, u64::from(schema));
+            }
+            for &name in order {
+                let mut before = 0i64;
+                for &(schema, from) in page {
+                    let names = &self.schemas[schema as usize];
+                    if let Some(at) = names.iter().position(|&n| n == name) {
+                        let value = self.values[from as usize + at];
+                        let rank = i64::from(ranks[name as usize][value as usize]);
+                        varint::put_signed(&mut raw, rank - before);
+                        before = rank;
+                    }
+                }
+            }
+            let size = file.page(|out| format::pack(&raw, FORWARD_LEVEL, out))?;
+            varint::put(&mut head.forward, size as u64);
+        }
+        Ok(())
+    }
+
+    fn write_head(
+        &self,
+        order: &[u32],
+        head: &Head,
+        tables: &Tables,
+        min_ms: i64,
+        file: &mut FileWriter,
+    ) -> Result<(), BlockError> {
+        let mut rank_of_name = vec![0u64; order.len()];
+        for (rank, &name) in (0u64..).zip(order) {
+            rank_of_name[name as usize] = rank;
+        }
+        let mut raw = Vec::new();
+        varint::put(&mut raw, u64::from(self.len()));
+        raw.extend_from_slice(&head.names);
+        raw.extend_from_slice(&head.pages);
+        varint::put(&mut raw, self.schemas.len() as u64);
+        for schema in &self.schemas {
+            varint::put(&mut raw, schema.len() as u64);
+            for &name in schema {
+                varint::put(&mut raw, rank_of_name[name as usize]);
+            }
+        }
+        raw.extend_from_slice(&head.forward);
+        tables.encode(min_ms, &mut raw);
+        let offset = file.position();
+        let size = file.page(|out| format::pack(&raw, HEAD_LEVEL, out))?;
+        file.page(|out| {
+            out.extend_from_slice(&offset.to_le_bytes());
+            out.extend_from_slice(&(size as u64).to_le_bytes());
+        })?;
+        Ok(())
+    }
+}
+
+/// What goes into the head section, gathered while its pages are written.
+#[derive(Debug, Default)]
+struct Head {
+    names: Vec<u8>,
+    pages: Vec<u8>,
+    forward: Vec<u8>,
+}
+
+/// A page of the dictionary: values, front-coded, then the sizes of their postings.
+fn put_values(values: &[(Box<str>, u32)], sizes: &[usize], out: &mut Vec<u8>) {
+    let mut before: &str = "";
+    for (value, _) in values {
+        let same = before
+            .bytes()
+            .zip(value.bytes())
+            .take_while(|(a, b)| a == b)
+            .count();
+        varint::put(out, same as u64);
+        varint::put_bytes(out, &value.as_bytes()[same..]);
+        before = value;
+    }
+    for &size in sizes {
+        varint::put(out, size as u64);
+    }
+}

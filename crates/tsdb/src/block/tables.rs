@@ -1,0 +1,382 @@
+//! Where samples lie: the tables of groups, timestamp columns, batches and pages.
+//!
+//! A group has one column of timestamps for each slice of time, and its series in *batches* of up
+//! to 64. A batch has a page of values for each column of the group; a batch of series with times
+//! of their own has pages without a column. All pages lie in the data file in the order of the
+//! tables, so a size tells where the next one is.
+//!
+//! Series get their numbers in the order in which batches name them first. A batch therefore
+//! mostly is a range of numbers and takes no bytes a series; only one with a series that came
+//! before lists its members.
+//!
+//! ```text
+//! tables  = n { group } n { column } n { batch } n { page }
+//! group   = n { name value } columns batches
+//! column  = size count first-less-last's-first span
+//! batch   = flags members [pages] [{ id-less-last }]     ; flags: 1 own times, 2 lists its members
+//! page    = size absent [first-less-min span]            ; the latter with own times only
+//! ```
+//! All numbers are varints, those named "less" signed; `absent` has a bit for each member of the
+//! batch that has no sample in the page. A page without any has size 0.
+
+use codec::DecodeError;
+use codec::varint::{self, Reader};
+use model::Labels;
+
+use super::format::{HEAD_BYTES, text};
+
+/// Most series of a batch: what a page's mask has bits for.
+pub(crate) const BATCH_SERIES_MAX: usize = 64;
+/// Most values of a column. Bounds the memory of reading a page: 32 MiB.
+pub(crate) const COLUMN_VALUES_MAX: usize = 1 << 16;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Group {
+    pub(crate) key: Labels,
+    /// Its columns: from `columns` to that of the next group.
+    pub(crate) columns: u32,
+    /// Its batches, the same way.
+    pub(crate) batches: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Column {
+    pub(crate) offset: u64,
+    pub(crate) size: u32,
+    pub(crate) count: u32,
+    pub(crate) first_ms: i64,
+    pub(crate) last_ms: i64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Batch {
+    pub(crate) group: u32,
+    /// Whether its series have times of their own.
+    pub(crate) own: bool,
+    pub(crate) members: Members,
+    /// Its pages: from `pages` to that of the next batch.
+    pub(crate) pages: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Members {
+    /// So many ids from the first on, all named here first.
+    Range(u32, u32),
+    /// These ids.
+    List(Box<[u32]>),
+}
+
+impl Members {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Members::Range(_, count) => *count as usize,
+            Members::List(list) => list.len(),
+        }
+    }
+
+    pub(crate) fn get(&self, slot: usize) -> Option<u32> {
+        match self {
+            Members::Range(first, count) => {
+                (slot < *count as usize).then_some(*first + slot as u32)
+            }
+            Members::List(list) => list.get(slot).copied(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct PageEntry {
+    pub(crate) offset: u64,
+    pub(crate) size: u32,
+    /// Members without a sample.
+    pub(crate) absent: u64,
+    pub(crate) first_ms: i64,
+    pub(crate) last_ms: i64,
+    /// The column with its timestamps, if they are shared.
+    pub(crate) column: Option<u32>,
+}
+
+/// All tables. The writer fills them in order and calls [`Tables::encode`].
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Tables {
+    pub(crate) groups: Vec<Group>,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) pages: Vec<PageEntry>,
+}
+
+impl Tables {
+    pub(crate) fn columns_of(&self, group: usize) -> std::ops::Range<usize> {
+        let end = self
+            .groups
+            .get(group + 1)
+            .map_or(self.columns.len(), |g| g.columns as usize);
+        self.groups[group].columns as usize..end
+    }
+
+    pub(crate) fn batches_of(&self, group: usize) -> std::ops::Range<usize> {
+        let end = self
+            .groups
+            .get(group + 1)
+            .map_or(self.batches.len(), |g| g.batches as usize);
+        self.groups[group].batches as usize..end
+    }
+
+    pub(crate) fn pages_of(&self, batch: usize) -> std::ops::Range<usize> {
+        let end = self
+            .batches
+            .get(batch + 1)
+            .map_or(self.pages.len(), |b| b.pages as usize);
+        self.batches[batch].pages as usize..end
+    }
+
+    pub(crate) fn encode(&self, min_ms: i64, out: &mut Vec<u8>) {
+        let put = |out: &mut Vec<u8>, value: usize| varint::put(out, value as u64);
+        put(out, self.groups.len());
+        for (at, group) in self.groups.iter().enumerate() {
+            put(out, group.key.len());
+            for (name, value) in &group.key {
+                varint::put_bytes(out, name.as_bytes());
+                varint::put_bytes(out, value.as_bytes());
+            }
+            put(out, self.columns_of(at).len());
+            put(out, self.batches_of(at).len());
+        }
+        put(out, self.columns.len());
+        let mut before = min_ms;
+        for column in &self.columns {
+            varint::put(out, u64::from(column.size));
+            varint::put(out, u64::from(column.count));
+            varint::put_signed(out, column.first_ms.wrapping_sub(before));
+            varint::put(out, column.last_ms.wrapping_sub(column.first_ms) as u64);
+            before = column.first_ms;
+        }
+        put(out, self.batches.len());
+        for (at, batch) in self.batches.iter().enumerate() {
+            let listed = matches!(batch.members, Members::List(_));
+            out.push(u8::from(batch.own) | u8::from(listed) << 1);
+            put(out, batch.members.len());
+            if batch.own {
+                put(out, self.pages_of(at).len());
+            }
+            if let Members::List(list) = &batch.members {
+                let mut before = 0;
+                for &id in list {
+                    varint::put_signed(out, i64::from(id) - before);
+                    before = i64::from(id);
+                }
+            }
+        }
+        put(out, self.pages.len());
+        for page in &self.pages {
+            varint::put(out, u64::from(page.size));
+            varint::put(out, page.absent);
+            if page.column.is_none() {
+                varint::put_signed(out, page.first_ms.wrapping_sub(min_ms));
+                varint::put(out, page.last_ms.wrapping_sub(page.first_ms) as u64);
+            }
+        }
+    }
+
+    /// Reads what [`Tables::encode`] wrote and works out the offsets; also gives how many series
+    /// there are.
+    pub(crate) fn decode(bytes: &[u8], min_ms: i64) -> Result<(Tables, u32), DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let mut tables = Tables::default();
+        let shapes = decode_groups(&mut reader, &mut tables)?;
+        decode_columns(&mut reader, min_ms, &mut tables)?;
+        let series = decode_batches(&mut reader, &shapes, &mut tables)?;
+        decode_pages(&mut reader, min_ms, &mut tables)?;
+        if !reader.is_empty() {
+            return Err(DecodeError("tables"));
+        }
+        tables.place()?;
+        Ok((tables, series))
+    }
+
+    /// Gives every column and page its place in the data file, in the order of writing: for each
+    /// group its columns, then for each batch its pages.
+    fn place(&mut self) -> Result<(), DecodeError> {
+        let mut at = HEAD_BYTES as u64;
+        let mut next = |size: u32| {
+            let offset = at;
+            at += u64::from(size);
+            offset
+        };
+        for group in 0..self.groups.len() {
+            for column in self.columns_of(group) {
+                self.columns[column].offset = next(self.columns[column].size);
+            }
+            for batch in self.batches_of(group) {
+                for page in self.pages_of(batch) {
+                    self.pages[page].offset = next(self.pages[page].size);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many columns and batches each group has.
+type Shapes = Vec<(usize, usize)>;
+
+/// A count of things that take at least `bytes_each` bytes of what is left.
+fn count(reader: &mut Reader<'_>, bytes_each: usize) -> Result<usize, DecodeError> {
+    let max = reader.rest().len() / bytes_each;
+    reader.count(max)
+}
+
+fn small(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
+    Ok(reader.count(u32::MAX as usize)? as u32)
+}
+
+fn decode_groups(reader: &mut Reader<'_>, tables: &mut Tables) -> Result<Shapes, DecodeError> {
+    let groups = count(reader, 3)?;
+    let mut shapes = Vec::with_capacity(groups);
+    let (mut columns, mut batches) = (0usize, 0usize);
+    for _ in 0..groups {
+        let labels = count(reader, 2)?;
+        let mut pairs = Vec::with_capacity(labels);
+        for _ in 0..labels {
+            pairs.push((text(reader)?, text(reader)?));
+        }
+        tables.groups.push(Group {
+            key: Labels::from_pairs(pairs),
+            columns: u32::try_from(columns).map_err(|_| DecodeError("group"))?,
+            batches: u32::try_from(batches).map_err(|_| DecodeError("group"))?,
+        });
+        let shape = (small(reader)? as usize, small(reader)? as usize);
+        columns += shape.0;
+        batches += shape.1;
+        shapes.push(shape);
+    }
+    Ok(shapes)
+}
+
+fn decode_columns(
+    reader: &mut Reader<'_>,
+    min_ms: i64,
+    tables: &mut Tables,
+) -> Result<(), DecodeError> {
+    let columns = count(reader, 4)?;
+    let mut before = min_ms;
+    for _ in 0..columns {
+        let size = small(reader)?;
+        let count = reader.count(COLUMN_VALUES_MAX)? as u32;
+        let first_ms = before.wrapping_add(reader.signed()?);
+        let last_ms = first_ms.wrapping_add(reader.varint()? as i64);
+        before = first_ms;
+        tables.columns.push(Column {
+            offset: 0,
+            size,
+            count,
+            first_ms,
+            last_ms,
+        });
+    }
+    Ok(())
+}
+
+fn decode_batches(
+    reader: &mut Reader<'_>,
+    shapes: &Shapes,
+    tables: &mut Tables,
+) -> Result<u32, DecodeError> {
+    let batches = count(reader, 2)?;
+    if shapes.iter().map(|s| s.1).sum::<usize>() != batches
+        || shapes.iter().map(|s| s.0).sum::<usize>() != tables.columns.len()
+    {
+        return Err(DecodeError("group"));
+    }
+    let (mut series, mut pages) = (0u32, 0u32);
+    let of_group = (0u32..)
+        .zip(shapes)
+        .flat_map(|(group, shape)| vec![(group, shape.0); shape.1]);
+    for (group, columns) in of_group {
+        let flags = reader.byte()?;
+        let own = flags & 1 == 1;
+        let count = reader.count(BATCH_SERIES_MAX)?;
+        let page_count = if own { small(reader)? } else { columns as u32 };
+        let members = if flags & 2 == 0 {
+            let first = series;
+            series = series
+                .checked_add(count as u32)
+                .ok_or(DecodeError("batch"))?;
+            Members::Range(first, count as u32)
+        } else {
+            let mut list = Vec::with_capacity(count);
+            let mut before = 0i64;
+            for _ in 0..count {
+                before = before.wrapping_add(reader.signed()?);
+                let id = u32::try_from(before).map_err(|_| DecodeError("batch"))?;
+                if id > series {
+                    return Err(DecodeError("batch"));
+                }
+                series = series.max(id.checked_add(1).ok_or(DecodeError("batch"))?);
+                list.push(id);
+            }
+            Members::List(list.into())
+        };
+        tables.batches.push(Batch {
+            group,
+            own,
+            members,
+            pages,
+        });
+        pages = pages.checked_add(page_count).ok_or(DecodeError("batch"))?;
+    }
+    Ok(series)
+}
+
+fn decode_pages(
+    reader: &mut Reader<'_>,
+    min_ms: i64,
+    tables: &mut Tables,
+) -> Result<(), DecodeError> {
+    let pages = count(reader, 2)?;
+    for at in 0..tables.batches.len() {
+        let batch = &tables.batches[at];
+        let columns = tables.columns_of(batch.group as usize);
+        let end = tables
+            .batches
+            .get(at + 1)
+            .map_or(pages, |b| b.pages as usize);
+        let of_batch = end
+            .checked_sub(batch.pages as usize)
+            .ok_or(DecodeError("page"))?;
+        if !batch.own && of_batch != columns.len() || of_batch > reader.rest().len() {
+            return Err(DecodeError("page"));
+        }
+        let own = batch.own;
+        for slice in 0..of_batch {
+            let size = small(reader)?;
+            let absent = reader.varint()?;
+            let (first_ms, last_ms, column) = if own {
+                let first_ms = min_ms.wrapping_add(reader.signed()?);
+                (
+                    first_ms,
+                    first_ms.wrapping_add(reader.varint()? as i64),
+                    None,
+                )
+            } else {
+                let column = columns.start + slice;
+                let Column {
+                    first_ms, last_ms, ..
+                } = tables.columns[column];
+                (first_ms, last_ms, Some(column as u32))
+            };
+            tables.pages.push(PageEntry {
+                offset: 0,
+                size,
+                absent,
+                first_ms,
+                last_ms,
+                column,
+            });
+        }
+    }
+    if tables.pages.len() != pages {
+        return Err(DecodeError("page"));
+    }
+    Ok(())
+}
