@@ -9,6 +9,14 @@ pub enum DurationError {
     /// Not of the form.
     #[error("not a valid duration string: {0}")]
     Invalid(String),
+    /// A count is followed by something that is no unit.
+    #[error("unknown unit {} in duration {}", quote(.unit), quote(.duration))]
+    UnknownUnit {
+        /// What follows the count.
+        unit: String,
+        /// All of the text.
+        duration: String,
+    },
     /// More than Go's nanoseconds in 64 bits hold, about 292 years.
     #[error("duration out of range")]
     OutOfRange,
@@ -45,31 +53,32 @@ pub fn parse_duration_ms(text: &str) -> Result<i64, DurationError> {
     let mut total_ms: i64 = 0;
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let letters = rest[digits..]
+        let unit_bytes = rest[digits..]
             .bytes()
-            .take_while(u8::is_ascii_alphabetic)
+            .take_while(|b| !b.is_ascii_digit())
             .count();
-        if digits == 0 || letters == 0 {
+        if digits == 0 || unit_bytes == 0 {
             return Err(invalid());
         }
-        let unit = &rest[digits..digits + letters];
+        let count: i64 = rest[..digits].parse().map_err(|_| invalid())?;
+        let unit = &rest[digits..digits + unit_bytes];
         let index = UNITS
             .iter()
             .position(|(name, _)| *name == unit)
-            .ok_or_else(invalid)?;
+            .ok_or_else(|| DurationError::UnknownUnit {
+                unit: unit.to_owned(),
+                duration: text.to_owned(),
+            })?;
         if index < next_unit {
             return Err(invalid());
         }
         next_unit = index + 1;
-        let count: i64 = rest[..digits]
-            .parse()
-            .map_err(|_| DurationError::OutOfRange)?;
         total_ms = count
             .checked_mul(UNITS[index].1)
             .and_then(|ms| total_ms.checked_add(ms))
             .filter(|&ms| ms <= DURATION_MS_MAX)
             .ok_or(DurationError::OutOfRange)?;
-        rest = &rest[digits + letters..];
+        rest = &rest[digits + unit_bytes..];
     }
     Ok(total_ms)
 }
@@ -141,12 +150,16 @@ mod tests {
             ("1", "not a valid duration string: \"1\""),
             ("1y1m1d", "not a valid duration string: \"1y1m1d\""),
             ("-1w", "not a valid duration string: \"-1w\""),
-            ("1.5d", "not a valid duration string: \"1.5d\""),
+            ("1.5d", "unknown unit \".\" in duration \"1.5d\""),
+            ("5y1hs", "unknown unit \"hs\" in duration \"5y1hs\""),
             ("d", "not a valid duration string: \"d\""),
             ("1s1s", "not a valid duration string: \"1s1s\""),
-            ("1h ", "not a valid duration string: \"1h \""),
+            ("1h ", "unknown unit \"h \" in duration \"1h \""),
             ("294y", "duration out of range"),
-            ("99999999999999999999s", "duration out of range"),
+            (
+                "99999999999999999999s",
+                "not a valid duration string: \"99999999999999999999s\"",
+            ),
         ] {
             assert_eq!(
                 parse_duration_ms(text).unwrap_err().to_string(),

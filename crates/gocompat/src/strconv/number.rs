@@ -25,6 +25,9 @@ pub enum NumErrorKind {
     Range,
 }
 
+/// Go's NaN, which ends up in stored samples, differs from Rust's in a bit.
+const GO_NAN: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
+
 /// Reads a float: decimal, hexadecimal with `p`, `inf`, `infinity` and `nan` in any case,
 /// underscores between digits.
 ///
@@ -55,7 +58,8 @@ pub fn parse_float(text: &str) -> Result<f64, NumError> {
         {
             return Err(syntax());
         }
-        return digits.parse().map_err(|_| syntax());
+        let value: f64 = digits.parse().map_err(|_| syntax())?;
+        return Ok(if value.is_nan() { GO_NAN } else { value });
     }
     let value = if unsigned.len() > 2 && unsigned.starts_with("0x") || unsigned.starts_with("0X") {
         let size = parse_hexadecimal(&unsigned[2..]).ok_or_else(syntax)?;
@@ -270,7 +274,7 @@ mod tests {
         ] {
             assert_eq!(parse_float(text).ok(), want, "{text}");
         }
-        assert!(parse_float("NaN").unwrap().is_nan());
+        assert_eq!(parse_float("NaN").unwrap().to_bits(), GO_NAN.to_bits());
         for (text, want) in [
             (
                 "1e400",
