@@ -146,8 +146,23 @@ fn go_max(a: f64, b: f64) -> f64 {
     }
 }
 
-/// Whether Go's nanoseconds in 64 bits cannot hold it.
+/// Whether Go's nanoseconds in 64 bits cannot hold it; NaN passes, as it does there.
 pub(crate) fn out_of_range(seconds: f64) -> bool {
     const SECONDS_MAX: f64 = (1_u64 << 63) as f64 / 1e9;
-    !(-SECONDS_MAX..=SECONDS_MAX).contains(&seconds) && !seconds.is_nan()
+    seconds.abs() > SECONDS_MAX
+}
+
+/// A literal's length: rounded to nanoseconds, then cut to milliseconds.
+pub(crate) fn literal_ms(seconds: f64) -> i64 {
+    to_i64_as_go((seconds * 1e9).round()) / 1_000_000
+}
+
+/// Go's conversion on amd64: what does not fit turns into the smallest integer.
+pub(crate) fn to_i64_as_go(value: f64) -> i64 {
+    const BOUND: f64 = (1_u64 << 63) as f64;
+    if (-BOUND..BOUND).contains(&value) {
+        value as i64
+    } else {
+        i64::MIN
+    }
 }

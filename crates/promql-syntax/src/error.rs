@@ -71,12 +71,9 @@ impl ParseErrors {
         }
     }
 
-    pub(crate) fn not_yet(query: &str) -> ParseErrors {
-        ParseErrors(vec![ParseError::new(
-            query,
-            0..0,
-            "the parser is not here yet".to_owned(),
-        )])
+    pub(crate) fn new(errors: Vec<ParseError>) -> ParseErrors {
+        debug_assert!(!errors.is_empty(), "whoever gives up says why");
+        ParseErrors(errors)
     }
 }
 

@@ -14,15 +14,22 @@
 //! [`resolve_durations`] folds duration expressions once the query's range and step are known.
 
 pub mod ast;
+mod check;
 mod durations;
 mod error;
+mod lexer;
 mod options;
+mod parser;
+mod pretty;
+mod print;
 mod series;
+mod text;
 
 pub use ast::Expr;
 pub use durations::{DurationError, resolve_durations};
 pub use error::{ParseError, ParseErrors};
 pub use options::ParseOptions;
+pub use pretty::prettify;
 pub use series::{SequenceValue, SeriesDescription, VALUES_MAX};
 
 use model::{Labels, Matcher};
@@ -38,8 +45,13 @@ pub const DEPTH_MAX: usize = 400;
 /// # Errors
 /// What is wrong with it and where; the first of them is what users see.
 pub fn parse(query: &str, options: &ParseOptions) -> Result<Expr, ParseErrors> {
-    let _ = options;
-    Err(ParseErrors::not_yet(query))
+    let mut expr = parser::parse_expr(query, options)?;
+    let errors = check::check(query, &mut expr);
+    if errors.is_empty() {
+        Ok(expr)
+    } else {
+        Err(ParseErrors::new(errors))
+    }
 }
 
 /// Parses one series' name and labels: `up{job="a"}`.
@@ -47,7 +59,7 @@ pub fn parse(query: &str, options: &ParseOptions) -> Result<Expr, ParseErrors> {
 /// # Errors
 /// What is wrong with it and where.
 pub fn parse_metric(text: &str) -> Result<Labels, ParseErrors> {
-    Err(ParseErrors::not_yet(text))
+    parser::parse_metric(text)
 }
 
 /// Parses a selector without modifiers, as `match[]` and rules take it, to its matchers.
@@ -56,7 +68,7 @@ pub fn parse_metric(text: &str) -> Result<Labels, ParseErrors> {
 /// What is wrong with it and where. That at least one matcher must refuse the empty string is not
 /// checked here, as Prometheus leaves it to the caller.
 pub fn parse_metric_selector(text: &str) -> Result<Vec<Matcher>, ParseErrors> {
-    Err(ParseErrors::not_yet(text))
+    parser::parse_selector(text)
 }
 
 /// Parses several selectors; the first that is wrong ends it.
@@ -77,5 +89,5 @@ pub fn parse_metric_selectors(
 /// # Errors
 /// What is wrong with it and where.
 pub fn parse_series_desc(text: &str) -> Result<SeriesDescription, ParseErrors> {
-    Err(ParseErrors::not_yet(text))
+    parser::parse_series(text)
 }

@@ -91,7 +91,7 @@ impl BinaryOp {
 
     /// How tightly it binds, from 1 for `or` to 6 for `^`.
     #[must_use]
-    pub fn precedence(self) -> u8 {
+    pub const fn precedence(self) -> u8 {
         match self {
             BinaryOp::Or => 1,
             BinaryOp::And | BinaryOp::Unless => 2,
