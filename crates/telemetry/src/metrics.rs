@@ -200,6 +200,11 @@ impl HistogramVec {
         self.0
             .child(values, get, || Child::Histogram(Histogram::new(&self.1)))
     }
+
+    /// Forgets the child with these label values.
+    pub fn remove(&self, values: &[&str]) {
+        self.0.remove(values);
+    }
 }
 
 /// Summaries that differ by labels.
