@@ -86,13 +86,28 @@ impl<'a> Parser<'a> {
     /// `expected` must be a series text that a parser of the same format and options handed out.
     #[inline]
     pub fn next_predicted(&mut self, expected: &[u8]) -> Option<(f64, Option<i64>)> {
+        self.next_if(expected.len(), |series| series == expected)
+    }
+
+    /// As [`Parser::next_predicted`], for a caller that knows of the expected series' text only how
+    /// long it is and how to recognise it (by a hash, say).
+    #[inline]
+    pub fn next_if(
+        &mut self,
+        length: usize,
+        is_expected: impl FnOnce(&[u8]) -> bool,
+    ) -> Option<(f64, Option<i64>)> {
         if !self.lexer.at_line() {
             return None;
         }
         let rest = self.lexer.page.get(self.lexer.at..)?;
-        let tail = rest.strip_prefix(expected)?;
+        let (series, tail) = rest.split_at_checked(length)?;
+        // The blank tells most other lines apart before their text is looked at.
+        if tail.first() != Some(&b' ') || !is_expected(series) {
+            return None;
+        }
         let plain = plain::tail(tail, self.options.format)?;
-        self.lexer.at += expected.len() + plain.length;
+        self.lexer.at += length + plain.length;
         Some((plain.value, plain.timestamp_ms))
     }
 
