@@ -10,9 +10,12 @@
 //!
 //! There is no TLS, no proxy and no HTTP/2 yet: a URL that needs one is refused by name.
 
+mod body;
 mod connection;
 mod error;
 mod request;
+mod url;
+mod wire;
 
 pub use connection::Connection;
 pub use error::Error;

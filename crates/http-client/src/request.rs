@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::Error;
+use crate::url::Url;
 
 /// How a request is made.
 #[derive(Debug, Clone)]
@@ -18,30 +20,30 @@ pub struct RequestOptions {
     /// Bound of the body after unpacking; a body of this size or more is refused
     /// (`body_size_limit`). 0 is no bound but [`Request::BODY_BYTES_MAX`].
     pub body_bytes_max: u64,
-    /// Whether redirects are followed, 10 at most; if not, the redirect is the answer.
+    /// Whether redirects are followed, 10 requests at most; if not, the redirect is the answer.
     pub follow_redirects: bool,
 }
 
 /// A GET that can be sent many times; made once per target.
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub(crate) url: String,
-    pub(crate) options: RequestOptions,
+    pub(crate) url: Url,
+    /// All but `Host`.
+    pub(crate) headers: HeaderMap,
+    pub(crate) timeout: Duration,
+    pub(crate) body_bytes_max: u64,
+    pub(crate) follow_redirects: bool,
 }
 
 /// The head of the answer; the body is in the caller's buffer.
 #[derive(Debug, Clone)]
 pub struct Response {
-    /// The status, 200.
-    pub status: http::StatusCode,
-    /// The status with the words that the server used: `404 Not Found`.
-    pub status_text: String,
     /// The headers.
     pub headers: HeaderMap,
 }
 
 impl Request {
-    /// Bound of a body when the caller sets none. A page of 1 GiB would be some 10 million samples.
+    /// Bound of a body when the caller sets none. A page of 1 GiB would be some 5 million samples.
     pub const BODY_BYTES_MAX: u64 = 1 << 30;
 
     /// A request for `url`: `http://host:port/path?query`.
@@ -49,16 +51,33 @@ impl Request {
     /// # Errors
     /// If it is no URL, or one that is not supported yet (`https`).
     pub fn get(url: &str, options: RequestOptions) -> Result<Request, Error> {
+        let mut headers = HeaderMap::with_capacity(options.headers.len() + 2);
+        for (name, value) in options.headers {
+            headers.append(name, value);
+        }
+        headers.remove(HOST);
+        let coding = if options.accept_gzip {
+            "gzip"
+        } else {
+            "identity"
+        };
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(coding));
         Ok(Request {
-            url: url.to_owned(),
-            options,
+            url: Url::parse(url)?,
+            headers,
+            timeout: options.timeout,
+            body_bytes_max: match options.body_bytes_max {
+                0 => Request::BODY_BYTES_MAX,
+                bytes_max => bytes_max,
+            },
+            follow_redirects: options.follow_redirects,
         })
     }
 
-    /// The URL as given.
+    /// The URL as given, without a fragment.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        &self.url.text
     }
 }
 
@@ -67,7 +86,7 @@ impl Response {
     #[must_use]
     pub fn content_type(&self) -> &str {
         self.headers
-            .get(http::header::CONTENT_TYPE)
+            .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .unwrap_or("")
     }
