@@ -165,7 +165,7 @@ impl Decoder {
             };
             for source in sources {
                 if !matches!(source.value, Value::Mapping(_)) {
-                    let text = "map merge requires map or sequence of maps as the value";
+                    let text = "yaml: map merge requires map or sequence of maps as the value";
                     self.refuse(source, text.to_owned());
                     continue;
                 }
@@ -211,7 +211,7 @@ impl Decoder {
             Resolved::Binary => {
                 let bytes = scalar::decode_base64(&scalar.text);
                 if bytes.is_none() {
-                    let text = "!!binary value contains invalid base64 data";
+                    let text = "yaml: !!binary value contains invalid base64 data";
                     self.refuse(node, text.to_owned());
                 }
                 bytes
@@ -352,15 +352,14 @@ impl Decoder {
         node: &'n Node,
         type_name: &str,
     ) -> Option<Vec<(String, &'n Node)>> {
-        if let Value::Mapping(entries) = &node.value {
-            // Only here can a key be something that is no text; say so as upstream does.
-            for (key, _) in entries.iter().filter(|(key, _)| is_bad_binary(key)) {
-                if let Some(bytes) = self.bytes_of(key, "string") {
-                    let shown = quote_bytes(&bytes);
-                    self.refuse(key, format!("{shown} is not a valid label name"));
-                }
-                return None;
-            }
+        // A key can be a `!!binary` that is no text; say so as upstream does.
+        if let Value::Mapping(entries) = &node.value
+            && let Some((key, _)) = entries.iter().find(|(key, _)| is_bad_binary(key))
+        {
+            let bytes = self.bytes_of(key, "string")?;
+            let shown = quote_bytes(&bytes);
+            self.refuse(key, format!("{shown} is not a valid label name"));
+            return None;
         }
         let mut kept: Vec<(String, &'n Node)> = Vec::new();
         let mut seen = HashSet::new();

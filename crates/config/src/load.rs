@@ -1,6 +1,5 @@
 //! From a file to a resolved configuration.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use model::Labels;
 
 use crate::decoder::Decoder;
 use crate::expand::expand;
-use crate::sections;
+use crate::sections::{self, Home, Jobs};
 use crate::{
     Config, ConfigErrors, FileRole, Problem, ProblemKind, ScrapeConfig, SourceFiles, TargetGroup,
 };
@@ -78,9 +77,6 @@ pub fn load_file(path: &Path, options: &LoadOptions<'_>) -> Result<Loaded, Confi
     Ok(loaded)
 }
 
-/// Which jobs there are, and where each was first seen.
-type Jobs = HashMap<String, String>;
-
 fn load_main(
     text: &str,
     path: &Path,
@@ -91,14 +87,15 @@ fn load_main(
     let (mut config, scrapes) = sections::config(&mut decoder, root.as_deref());
     let folder = paths::folder(path);
     join_paths(&mut config, &folder);
+    let home = Home {
+        folder: &folder,
+        included_as: None,
+    };
     let mut jobs = Jobs::new();
     config.main_scrape_configs = scrapes.len();
     config.scrape_configs = scrapes
         .into_iter()
-        .map(|raw| {
-            let scrape = raw.resolve(&mut decoder, &config.global, &mut jobs, "");
-            with_folder(scrape, &folder)
-        })
+        .map(|raw| raw.resolve(&mut decoder, &config.global, &mut jobs, &home))
         .collect();
     check(decoder, path, FileRole::Main)?;
     let mut warnings = Vec::new();
@@ -120,14 +117,13 @@ fn include(path: &Path, loaded: &mut Loaded, jobs: &mut Jobs) -> Result<(), Conf
     let text = read(path, FileRole::Included)?;
     let root = parse(&text, path, FileRole::Included)?;
     let mut decoder = Decoder::default();
-    let place = quote(&absolute(path));
-    let folder = paths::folder(path);
+    let home = Home {
+        folder: &paths::folder(path),
+        included_as: Some(quote(&absolute(path))),
+    };
     for raw in sections::included_scrape_configs(&mut decoder, root.as_deref()) {
-        let scrape = raw.resolve(&mut decoder, &loaded.config.global, jobs, &place);
-        loaded
-            .config
-            .scrape_configs
-            .push(with_folder(scrape, &folder));
+        let scrape = raw.resolve(&mut decoder, &loaded.config.global, jobs, &home);
+        loaded.config.scrape_configs.push(scrape);
     }
     check(decoder, path, FileRole::Included)?;
     loaded.sources.paths.push(path.to_path_buf());
@@ -247,17 +243,6 @@ fn join_paths(config: &mut Config, folder: &Path) {
     for pattern in &mut config.scrape_config_files {
         *pattern = paths::join(folder, pattern);
     }
-}
-
-/// The same for a scrape configuration. A failure log inherited from `global` is joined already,
-/// with the folder of the main file.
-fn with_folder(mut scrape: ScrapeConfig, folder: &Path) -> ScrapeConfig {
-    for config in &mut scrape.file_sd_configs {
-        for file in &mut config.files {
-            *file = paths::join(folder, file);
-        }
-    }
-    scrape
 }
 
 fn expand_labels(

@@ -50,7 +50,7 @@ pub(crate) fn resolve(scalar: &Scalar) -> Result<Resolved, String> {
                 Resolved::Int(value) if tag == "!!float" => Ok(Resolved::Float(value as f64)),
                 _ if resolved.tag() == tag => Ok(resolved),
                 _ => Err(format!(
-                    "cannot decode {} `{}` as a {tag}",
+                    "yaml: cannot decode {} `{}` as a {tag}",
                     resolved.tag(),
                     scalar.text
                 )),
@@ -161,7 +161,7 @@ pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
         [data @ .., b'=', b'='] | [data @ .., b'='] => data,
         data => data,
     };
-    if digits.len() % 4 != 0 {
+    if !digits.len().is_multiple_of(4) {
         return None;
     }
     let mut bytes = Vec::with_capacity(data.len() * 3 / 4);

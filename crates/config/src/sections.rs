@@ -9,7 +9,7 @@ mod scrape;
 mod storage;
 mod targets;
 
-pub(crate) use scrape::{RawScrape, included_scrape_configs};
+pub(crate) use scrape::{Home, Jobs, RawScrape, included_scrape_configs};
 pub(crate) use targets::target_groups;
 
 use gocompat::strconv::quote;

@@ -102,6 +102,8 @@ pub(crate) fn parse(text: &str) -> Result<Option<Rc<Node>>, Problem> {
         emit_comments: false,
         flow_nesting_limit: DEPTH_MAX,
         block_nesting_limit: DEPTH_MAX,
+        // They come as events then, and we say which name is unknown.
+        emit_unresolved_aliases: true,
     };
     let mut builder = Builder::new(text);
     for event in Parser::new_from_str_with_options(text, options) {
@@ -208,6 +210,10 @@ impl<'t> Builder<'t> {
                     return Err(syntax(line, column, text));
                 };
                 self.add(line, column, target)
+            }
+            Event::UnresolvedAlias(name) => {
+                let text = format!("unknown anchor '{name}' referenced");
+                Err(syntax(line, column, text))
             }
             _ => Ok(()),
         }

@@ -1,6 +1,7 @@
 //! `scrape_configs`: own keys first, then what `global` says.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use gocompat::strconv::quote;
 use model::NameScheme;
@@ -11,6 +12,7 @@ use super::{
     unknown_protocol,
 };
 use crate::decoder::{Decoder, Fields};
+use crate::paths;
 use crate::types::{EscapingScheme, GlobalConfig, ScrapeConfig, ScrapeLimits, ScrapeProtocol};
 use crate::yaml::Node;
 
@@ -68,6 +70,17 @@ const DISCOVERY_UNSUPPORTED: [&str; 35] = [
     "uyuni_sd_configs",
     "vultr_sd_configs",
 ];
+
+/// Which jobs there are, and where each was first seen.
+pub(crate) type Jobs = HashMap<String, String>;
+
+/// The file that an entry stands in.
+pub(crate) struct Home<'p> {
+    /// Relative paths are relative to it.
+    pub(crate) folder: &'p Path,
+    /// How texts name the file; `None` for the main one.
+    pub(crate) included_as: Option<String>,
+}
 
 /// One entry with its own keys read and nothing inherited.
 #[derive(Debug)]
@@ -317,16 +330,16 @@ fn refuse_unsupported(decoder: &mut Decoder, fields: &Fields<'_>, index: usize) 
 }
 
 impl RawScrape<'_> {
-    /// Fills in what is inherited and checks what only makes sense together. `jobs` remembers
-    /// where each job's name was first seen; `place` is what it says of this file.
+    /// Fills in what is inherited and checks what only makes sense together.
     pub(crate) fn resolve(
         mut self,
         decoder: &mut Decoder,
         global: &GlobalConfig,
-        jobs: &mut HashMap<String, String>,
-        place: &str,
+        jobs: &mut Jobs,
+        home: &Home<'_>,
     ) -> ScrapeConfig {
-        self.note_job(decoder, jobs, place);
+        self.note_job(decoder, jobs, home);
+        self.join_paths(home.folder);
         self.inherit_intervals(decoder, global);
         self.inherit_names(decoder, global);
         let native = self
@@ -363,28 +376,35 @@ impl RawScrape<'_> {
         config
     }
 
-    fn note_job(&self, decoder: &mut Decoder, jobs: &mut HashMap<String, String>, place: &str) {
+    fn note_job(&self, decoder: &mut Decoder, jobs: &mut Jobs, home: &Home<'_>) {
         let name = &self.config.job_name;
         if name.is_empty() {
             return;
         }
-        if let Some(first) = jobs.get(name) {
-            let mut text = format!(
-                "found multiple scrape configs with job name {}",
-                quote(name)
-            );
-            if !place.is_empty() {
-                text.push_str(&format!(", first found in {first}"));
-            }
-            decoder.refuse(self.name_node, text);
+        let Some(first) = jobs.get(name) else {
+            let place = home.included_as.as_deref().unwrap_or("main config file");
+            jobs.insert(name.clone(), place.to_owned());
             return;
-        }
-        let place = if place.is_empty() {
-            "main config file"
-        } else {
-            place
         };
-        jobs.insert(name.clone(), place.to_owned());
+        let mut text = format!(
+            "found multiple scrape configs with job name {}",
+            quote(name)
+        );
+        if home.included_as.is_some() {
+            text.push_str(&format!(", first found in {first}"));
+        }
+        decoder.refuse(self.name_node, text);
+    }
+
+    /// Before anything is inherited: what `global` names is joined with another folder.
+    fn join_paths(&mut self, folder: &Path) {
+        let log = &mut self.config.scrape_failure_log_file;
+        *log = paths::join(folder, log);
+        for config in &mut self.config.file_sd_configs {
+            for file in &mut config.files {
+                *file = paths::join(folder, file);
+            }
+        }
     }
 
     fn inherit_intervals(&mut self, decoder: &mut Decoder, global: &GlobalConfig) {
