@@ -46,7 +46,10 @@ fn for_metric(text: &str, metric: &str) -> String {
     if metric.is_empty() {
         text.to_owned()
     } else {
-        format!("{text} for metric name {}", gocompat::strconv::quote(metric))
+        format!(
+            "{text} for metric name {}",
+            gocompat::strconv::quote(metric)
+        )
     }
 }
 
@@ -131,10 +134,14 @@ impl Annotations {
     pub(crate) fn incompatible_floats(&mut self, operator: &str, position: &Position) {
         let text = "incompatible sample types encountered for binary operator";
         let quoted = gocompat::strconv::quote(operator);
-        self.inform(
-            format!("{text} {quoted}: float {operator} float"),
-            position,
-        );
+        self.inform(format!("{text} {quoted}: float {operator} float"), position);
+    }
+
+    pub(crate) fn histogram_ignored_in_range(&mut self, metric: &str, position: &Position) {
+        let metric = gocompat::strconv::quote(metric);
+        let text = "ignored histograms in a range containing both floats and histograms for \
+                    metric name";
+        self.inform(format!("{text} {metric}"), position);
     }
 
     /// Repairs of one histogram; those of the same text are merged.
@@ -201,7 +208,10 @@ impl Annotations {
 fn line_and_column(query: &str, at: usize) -> (usize, usize) {
     let before = &query.as_bytes()[..at.min(query.len())];
     let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
-    let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |p| p + 1);
+    let line_start = before
+        .iter()
+        .rposition(|&b| b == b'\n')
+        .map_or(0, |p| p + 1);
     (line, before.len() - line_start + 1)
 }
 

@@ -254,7 +254,10 @@ mod tests {
             (f64::NAN, 2.0, f64::NAN),
         ] {
             let value = fraction(lower, upper, &mut buckets(&pairs));
-            assert!(almost_equal(value, expected, 0.0), "{lower} {upper} {value}");
+            assert!(
+                almost_equal(value, expected, 0.0),
+                "{lower} {upper} {value}"
+            );
         }
     }
 }

@@ -236,12 +236,7 @@ impl Scalar {
     }
 
     /// Computed step by step from this one.
-    pub(crate) fn zip(
-        &self,
-        other: &Scalar,
-        count: usize,
-        f: impl Fn(f64, f64) -> f64,
-    ) -> Scalar {
+    pub(crate) fn zip(&self, other: &Scalar, count: usize, f: impl Fn(f64, f64) -> f64) -> Scalar {
         match (self, other) {
             (Scalar::Constant(a), Scalar::Constant(b)) => Scalar::Constant(f(*a, *b)),
             _ => Scalar::Steps((0..count).map(|i| f(self.at(i), other.at(i))).collect()),

@@ -127,13 +127,21 @@ pub(crate) fn smoothed_instant(times: &[i64], values: &[f64], windows: &Windows)
             values[next]
         } else if next > 0 && next < times.len() {
             let (from, to) = (next - 1, next);
-            interpolate((times[from], values[from]), (times[to], values[to]), at_ms, false)
+            interpolate(
+                (times[from], values[from]),
+                (times[to], values[to]),
+                at_ms,
+                false,
+            )
         } else if next > 0 {
             values[next - 1]
         } else {
             ABSENT
         };
-        debug_assert!(next == 0 || is_present(*out), "markers are taken out before");
+        debug_assert!(
+            next == 0 || is_present(*out),
+            "markers are taken out before"
+        );
     }
     Column::from_steps(out)
 }

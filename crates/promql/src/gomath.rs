@@ -45,9 +45,34 @@ pub(crate) fn min(a: f64, b: f64) -> f64 {
     }
 }
 
-/// `math.Pow` where it differs from C's: `pow(-1, ±Inf)` is 1 in both, all else agrees.
+/// `math.Pow`.
 pub(crate) fn pow(a: f64, b: f64) -> f64 {
     a.powf(b)
+}
+
+macro_rules! elementary {
+    ($($(#[$doc:meta])* $name:ident => $method:ident),* $(,)?) => {
+        $($(#[$doc])*
+        pub(crate) fn $name(x: f64) -> f64 {
+            x.$method()
+        })*
+    };
+}
+
+elementary! {
+    exp => exp, ln => ln, log2 => log2, log10 => log10,
+    sin => sin, cos => cos, tan => tan, asin => asin, acos => acos, atan => atan,
+    sinh => sinh, cosh => cosh, tanh => tanh, asinh => asinh, acosh => acosh, atanh => atanh,
+}
+
+/// `math.Atan2`.
+pub(crate) fn atan2(y: f64, x: f64) -> f64 {
+    y.atan2(x)
+}
+
+/// `math.Mod`: the sign is that of the dividend.
+pub(crate) fn modulo(a: f64, b: f64) -> f64 {
+    a % b
 }
 
 /// `time.Duration.Seconds` of whole milliseconds: seconds plus fraction, which rounds differently
@@ -58,7 +83,7 @@ pub(crate) fn seconds(duration_ms: i64) -> f64 {
 
 /// `int64(f)` as amd64 does it: what does not fit is the smallest number.
 pub(crate) fn to_i64(value: f64) -> i64 {
-    if value >= -9_223_372_036_854_775_808.0 && value < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value) {
         value as i64
     } else {
         i64::MIN

@@ -1,10 +1,26 @@
 //! The PromQL engine: answers queries over any [`storage::Queryable`], as Prometheus 3.14 does.
 
+mod aggregate;
+mod annotations;
+mod classic;
+mod column;
+mod context;
+mod dates;
 mod engine;
 mod error;
+mod eval;
+mod extended;
+mod flow;
+mod functions;
+mod gate;
+mod gomath;
+mod metrics;
 mod options;
+mod plan;
+mod planner;
 mod stats;
 mod value;
+mod window;
 
 pub use engine::{Engine, QueryOutput};
 pub use error::QueryError;

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use crate::column::{ABSENT, Column, Scalar, Steps};
+use crate::flow::Histograms;
 use crate::gomath::{kahan_add, quantile, seconds};
 
 /// A function over a range of floats.
@@ -45,39 +46,87 @@ pub(crate) enum RangeFunction {
     DoubleExponentialSmoothing,
 }
 
+/// By name.
+const RANGE_FUNCTIONS: [(&str, RangeFunction); 27] = {
+    use RangeFunction as F;
+    [
+        ("rate", F::Rate),
+        ("increase", F::Increase),
+        ("delta", F::Delta),
+        ("irate", F::Irate),
+        ("idelta", F::Idelta),
+        ("deriv", F::Deriv),
+        ("predict_linear", F::PredictLinear),
+        ("changes", F::Changes),
+        ("resets", F::Resets),
+        ("avg_over_time", F::AvgOverTime),
+        ("sum_over_time", F::SumOverTime),
+        ("count_over_time", F::CountOverTime),
+        ("min_over_time", F::MinOverTime),
+        ("max_over_time", F::MaxOverTime),
+        ("quantile_over_time", F::QuantileOverTime),
+        ("stddev_over_time", F::StddevOverTime),
+        ("stdvar_over_time", F::StdvarOverTime),
+        ("last_over_time", F::LastOverTime),
+        ("first_over_time", F::FirstOverTime),
+        ("present_over_time", F::PresentOverTime),
+        ("absent_over_time", F::AbsentOverTime),
+        ("mad_over_time", F::MadOverTime),
+        ("ts_of_first_over_time", F::TsOfFirstOverTime),
+        ("ts_of_last_over_time", F::TsOfLastOverTime),
+        ("ts_of_min_over_time", F::TsOfMinOverTime),
+        ("ts_of_max_over_time", F::TsOfMaxOverTime),
+        (
+            "double_exponential_smoothing",
+            F::DoubleExponentialSmoothing,
+        ),
+    ]
+};
+
 impl RangeFunction {
     pub(crate) fn from_name(name: &str) -> Option<RangeFunction> {
+        let found = RANGE_FUNCTIONS.iter().find(|(of, _)| *of == name);
+        found.map(|(_, function)| *function)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        let found = RANGE_FUNCTIONS
+            .iter()
+            .find(|(_, function)| *function == self);
+        found.map_or("", |(name, _)| name)
+    }
+
+    /// What it does with native histograms in its range.
+    pub(crate) fn histograms(self) -> Histograms {
         use RangeFunction as F;
-        Some(match name {
-            "rate" => F::Rate,
-            "increase" => F::Increase,
-            "delta" => F::Delta,
-            "irate" => F::Irate,
-            "idelta" => F::Idelta,
-            "deriv" => F::Deriv,
-            "predict_linear" => F::PredictLinear,
-            "changes" => F::Changes,
-            "resets" => F::Resets,
-            "avg_over_time" => F::AvgOverTime,
-            "sum_over_time" => F::SumOverTime,
-            "count_over_time" => F::CountOverTime,
-            "min_over_time" => F::MinOverTime,
-            "max_over_time" => F::MaxOverTime,
-            "quantile_over_time" => F::QuantileOverTime,
-            "stddev_over_time" => F::StddevOverTime,
-            "stdvar_over_time" => F::StdvarOverTime,
-            "last_over_time" => F::LastOverTime,
-            "first_over_time" => F::FirstOverTime,
-            "present_over_time" => F::PresentOverTime,
-            "absent_over_time" => F::AbsentOverTime,
-            "mad_over_time" => F::MadOverTime,
-            "ts_of_first_over_time" => F::TsOfFirstOverTime,
-            "ts_of_last_over_time" => F::TsOfLastOverTime,
-            "ts_of_min_over_time" => F::TsOfMinOverTime,
-            "ts_of_max_over_time" => F::TsOfMaxOverTime,
-            "double_exponential_smoothing" => F::DoubleExponentialSmoothing,
-            _ => return None,
-        })
+        match self {
+            F::CountOverTime
+            | F::PresentOverTime
+            | F::AbsentOverTime
+            | F::TsOfFirstOverTime
+            | F::TsOfLastOverTime => Histograms::Count,
+            _ if self.informs_of_histograms() => Histograms::Ignore,
+            _ => Histograms::Refuse,
+        }
+    }
+
+    /// Whether it leaves out native histograms, and says so.
+    pub(crate) fn informs_of_histograms(self) -> bool {
+        use RangeFunction as F;
+        matches!(
+            self,
+            F::Deriv
+                | F::PredictLinear
+                | F::MinOverTime
+                | F::MaxOverTime
+                | F::QuantileOverTime
+                | F::StddevOverTime
+                | F::StdvarOverTime
+                | F::MadOverTime
+                | F::TsOfMinOverTime
+                | F::TsOfMaxOverTime
+                | F::DoubleExponentialSmoothing
+        )
     }
 
     /// Whether the metric's name stays: these act like an offset.
@@ -273,9 +322,7 @@ impl Walk<'_> {
             F::Delta => self.rate(false, false),
             F::Irate => self.over(|w| instant_rate(w, true)),
             F::Idelta => self.over(|w| instant_rate(w, false)),
-            F::Deriv => self.over(|w| {
-                (w.count() >= 2).then(|| regression(w, w.own_times()[0]).0)
-            }),
+            F::Deriv => self.over(|w| (w.count() >= 2).then(|| regression(w, w.own_times()[0]).0)),
             F::PredictLinear => self.over(|w| {
                 (w.count() >= 2).then(|| {
                     let at_ms = self.windows.steps.at(w.step);
@@ -310,9 +357,7 @@ impl Walk<'_> {
                 self.over(|w| Some(median_deviation(w.own_values(), &mut scratch)))
             }
             F::TsOfFirstOverTime => self.over(|w| Some(w.own_times()[0] as f64 / 1000.0)),
-            F::TsOfLastOverTime => {
-                self.over(|w| w.own_times().last().map(|&t| t as f64 / 1000.0))
-            }
+            F::TsOfLastOverTime => self.over(|w| w.own_times().last().map(|&t| t as f64 / 1000.0)),
             F::TsOfMinOverTime => self.over(|w| Some(time_of(w, |v, best| v <= best))),
             F::TsOfMaxOverTime => self.over(|w| Some(time_of(w, |v, best| v >= best))),
             F::DoubleExponentialSmoothing => {
@@ -324,9 +369,7 @@ impl Walk<'_> {
     /// `rate`, `increase` and `delta`: the difference over the window, extrapolated to its borders.
     fn rate(&self, is_counter: bool, per_second: bool) -> (Column, WindowCounts) {
         if self.windows.reach != Reach::Inside {
-            return self.over(|w| {
-                crate::extended::rate(w, self.windows, is_counter, per_second)
-            });
+            return self.over(|w| crate::extended::rate(w, self.windows, is_counter, per_second));
         }
         let resets = if is_counter {
             reset_indices(self.values)
@@ -352,7 +395,14 @@ impl Walk<'_> {
                 increase += w.values[at - 1];
             }
             let factor = extrapolation(w, is_counter.then_some(first), increase);
-            Some(increase * if per_second { factor / range_seconds } else { factor })
+            Some(
+                increase
+                    * if per_second {
+                        factor / range_seconds
+                    } else {
+                        factor
+                    },
+            )
         })
     }
 
@@ -428,12 +478,13 @@ fn extrapolation(w: &Window<'_>, counter_start: Option<f64>, increase: f64) -> f
     if to_start >= threshold {
         to_start = average / 2.0;
     }
-    if let Some(first) = counter_start {
-        if increase > 0.0 && first >= 0.0 {
-            let to_zero = sampled * (first / increase);
-            if to_zero < to_start {
-                to_start = to_zero;
-            }
+    if let Some(first) = counter_start
+        && increase > 0.0
+        && first >= 0.0
+    {
+        let to_zero = sampled * (first / increase);
+        if to_zero < to_start {
+            to_start = to_zero;
         }
     }
     if to_end >= threshold {
@@ -598,12 +649,7 @@ fn smoothed(values: &[f64], factor: f64, trend_factor: f64) -> Option<f64> {
 
 /// The instant value at every step: the newest sample that is younger than the lookback, unless it
 /// is a staleness marker. `as_time` gives its time in seconds instead of its value.
-pub(crate) fn latest(
-    times: &[i64],
-    values: &[f64],
-    windows: &Windows,
-    as_time: bool,
-) -> Column {
+pub(crate) fn latest(times: &[i64], values: &[f64], windows: &Windows, as_time: bool) -> Column {
     let mut out = vec![ABSENT; windows.steps.count];
     let mut next = 0;
     for (step, out) in out.iter_mut().enumerate() {

@@ -1,0 +1,223 @@
+//! What a running query may use: time, samples in memory, and what it has read so far.
+//!
+//! Cancellation and timeout are asked for between series and between parts of the query, not
+//! between samples: often enough to end within milliseconds, seldom enough to cost nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::column::Column;
+use crate::error::QueryError;
+use crate::options::CancelToken;
+use crate::window::WindowCounts;
+
+/// What is going on while values are calculated, as errors name it.
+pub(crate) const EVALUATION: &str = "expression evaluation";
+/// What is going on while a query waits for others.
+pub(crate) const QUEUE: &str = "query queue";
+/// What is going on before evaluation begins.
+pub(crate) const EXECUTION: &str = "query execution";
+
+/// When a query has to end.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    clock: clock::SharedClock,
+    started: Duration,
+    ends: Duration,
+    cancel: CancelToken,
+}
+
+impl Deadline {
+    pub(crate) fn new(
+        clock: clock::SharedClock,
+        timeout: Duration,
+        cancel: CancelToken,
+    ) -> Deadline {
+        let started = clock.monotonic();
+        Deadline {
+            ends: started.saturating_add(timeout),
+            started,
+            clock,
+            cancel,
+        }
+    }
+
+    /// An error once the query is cancelled or out of time.
+    pub(crate) fn check(&self, phase: &'static str) -> Result<(), QueryError> {
+        if self.cancel.is_canceled() {
+            return Err(QueryError::Canceled(phase));
+        }
+        if self.clock.monotonic() >= self.ends {
+            return Err(QueryError::Timeout(phase));
+        }
+        Ok(())
+    }
+
+    /// How long the query may still take.
+    pub(crate) fn remaining(&self) -> Duration {
+        self.ends.saturating_sub(self.clock.monotonic())
+    }
+
+    /// Time since the query came in.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(self.started)
+    }
+}
+
+/// Samples that a query holds in memory, against what it may hold.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    max: u64,
+    live: AtomicU64,
+    peak: AtomicU64,
+}
+
+impl Budget {
+    pub(crate) fn new(max: u64) -> Budget {
+        Budget {
+            max,
+            live: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
+        }
+    }
+
+    /// The most that were held at a time.
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Whether `count` more would still fit; they count for the peak. For what is held for a
+    /// moment only.
+    pub(crate) fn probe(&self, count: u64) -> Result<(), QueryError> {
+        self.note(self.live.load(Ordering::Relaxed).saturating_add(count))
+    }
+
+    fn note(&self, live: u64) -> Result<(), QueryError> {
+        self.peak.fetch_max(live, Ordering::Relaxed);
+        if live > self.max {
+            return Err(QueryError::TooManySamples);
+        }
+        Ok(())
+    }
+}
+
+/// Samples that are held as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Charge<'q> {
+    budget: &'q Budget,
+    count: u64,
+}
+
+impl<'q> Charge<'q> {
+    pub(crate) fn new(budget: &'q Budget, count: u64) -> Result<Charge<'q>, QueryError> {
+        let mut charge = Charge { budget, count: 0 };
+        charge.add(count)?;
+        Ok(charge)
+    }
+
+    pub(crate) fn none(budget: &'q Budget) -> Charge<'q> {
+        Charge { budget, count: 0 }
+    }
+
+    pub(crate) fn add(&mut self, count: u64) -> Result<(), QueryError> {
+        self.count += count;
+        let live = self.budget.live.fetch_add(count, Ordering::Relaxed) + count;
+        self.budget.note(live)
+    }
+}
+
+impl Drop for Charge<'_> {
+    fn drop(&mut self) {
+        self.budget.live.fetch_sub(self.count, Ordering::Relaxed);
+    }
+}
+
+/// Samples that an evaluation has looked at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counts {
+    pub(crate) total: u64,
+    pub(crate) read: u64,
+    /// Both by step, if they are asked for.
+    pub(crate) per_step: Option<Vec<(u64, u64)>>,
+}
+
+impl Counts {
+    pub(crate) fn new(per_step: bool, steps: usize) -> Counts {
+        Counts {
+            per_step: per_step.then(|| vec![(0, 0); steps]),
+            ..Counts::default()
+        }
+    }
+
+    pub(crate) fn add(&mut self, step: usize, total: u64, read: u64) {
+        self.total += total;
+        self.read += read;
+        if let Some(slot) = self.per_step.as_mut().and_then(|steps| steps.get_mut(step)) {
+            slot.0 += total;
+            slot.1 += read;
+        }
+    }
+
+    /// The samples behind an instant selector: one for every value.
+    pub(crate) fn add_column(&mut self, column: &Column) {
+        let present = column.present() as u64;
+        self.total += present;
+        self.read += present;
+        if let Some(steps) = &mut self.per_step {
+            for (step, _) in column.iter() {
+                steps[step].0 += 1;
+                steps[step].1 += 1;
+            }
+        }
+    }
+
+    /// The samples of a series' windows; those that came from a subquery were read elsewhere.
+    pub(crate) fn add_windows(&mut self, windows: &WindowCounts, were_read: bool) {
+        self.total += windows.total;
+        self.read += if were_read { 0 } else { windows.read };
+        if let (Some(steps), Some(new)) = (&mut self.per_step, &windows.per_step) {
+            for (step, (total, read)) in steps.iter_mut().zip(new) {
+                step.0 += total;
+                step.1 += if were_read { 0 } else { *read };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn charges_end_with_their_life() {
+        let budget = Budget::new(10);
+        let mut first = Charge::new(&budget, 6).unwrap();
+        assert_eq!(
+            Charge::new(&budget, 5).map(drop),
+            Err(QueryError::TooManySamples)
+        );
+        first.add(4).unwrap();
+        assert_eq!(budget.probe(1), Err(QueryError::TooManySamples));
+        drop(first);
+        budget.probe(10).unwrap();
+        assert_eq!(budget.peak(), 11);
+    }
+
+    #[test]
+    fn deadlines_tell_why_and_where() {
+        let clock = clock::ManualClock::at_ms(0);
+        let cancel = CancelToken::new();
+        let deadline = Deadline::new(
+            std::sync::Arc::<clock::ManualClock>::clone(&clock),
+            Duration::from_secs(1),
+            cancel.clone(),
+        );
+        deadline.check(QUEUE).unwrap();
+        clock.advance(Duration::from_secs(1));
+        let error = deadline.check(EVALUATION).unwrap_err().to_string();
+        assert_eq!(error, "query timed out in expression evaluation");
+        cancel.cancel();
+        let error = deadline.check(QUEUE).unwrap_err().to_string();
+        assert_eq!(error, "query was canceled in query queue");
+    }
+}

@@ -1,0 +1,626 @@
+//! Evaluation: walks over the plan, once for all steps.
+
+mod aggregation;
+mod binary;
+mod call;
+mod histogram;
+mod info;
+mod labels;
+mod selecting;
+mod subquery;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::Labels;
+use storage::{Querier, SelectHints};
+
+use crate::annotations::{Annotations, Position};
+use crate::column::{Column, Scalar, Series, Steps, is_metadata_label};
+use crate::context::{Budget, Charge, Counts, Deadline, EVALUATION};
+use crate::error::QueryError;
+use crate::flow::{Flow, Histograms, InstantSource, Map, Piece, SeriesSet, Source, Stored};
+use crate::functions::Function;
+use crate::gomath;
+use crate::options::{Features, SubqueryStep};
+use crate::plan::{Call, Kind, Node, Selector, Type};
+use crate::value::{MatrixSeries, Value, VectorSample};
+use crate::window::{RangeFunction, Reach, Windows};
+
+/// What all parts of a query share.
+pub(crate) struct Shared<'q> {
+    pub(crate) querier: &'q dyn Querier,
+    pub(crate) pool: &'q rayon::ThreadPool,
+    pub(crate) deadline: &'q Deadline,
+    pub(crate) budget: &'q Budget,
+    pub(crate) features: Features,
+    pub(crate) lookback_ms: i64,
+    pub(crate) subquery_step: &'q SubqueryStep,
+}
+
+/// The steps that a part of a query is evaluated at, and what that has read.
+pub(crate) struct Scope {
+    pub(crate) steps: Steps,
+    pub(crate) counts: Counts,
+}
+
+/// Evaluates one query.
+pub(crate) struct Evaluator<'q> {
+    shared: &'q Shared<'q>,
+    pub(crate) annotations: Annotations,
+    /// What has been selected, by matchers and times: a selector that stands twice in a query is
+    /// looked up once.
+    selected: HashMap<String, Stored>,
+}
+
+type Result<T> = std::result::Result<T, QueryError>;
+
+/// What is left of a flow's name matters to label sets that are to differ.
+fn same_labelset() -> QueryError {
+    QueryError::Execution("vector cannot contain metrics with the same labelset".to_owned())
+}
+
+fn execution(text: impl Into<String>) -> QueryError {
+    QueryError::Execution(text.into())
+}
+
+/// What must not be where the planner put it; a bug, but no reason to fall over.
+fn unexpected(what: &str) -> QueryError {
+    execution(format!("unexpected error: {what}"))
+}
+
+impl<'q> Evaluator<'q> {
+    pub(crate) fn new(shared: &'q Shared<'q>) -> Evaluator<'q> {
+        Evaluator {
+            shared,
+            annotations: Annotations::default(),
+            selected: HashMap::new(),
+        }
+    }
+
+    fn delayed(&self) -> bool {
+        self.shared.features.delayed_name_removal
+    }
+
+    /// The query's value: at its one step if `instant`, else over all steps.
+    pub(crate) fn value(&mut self, node: &Node, scope: &mut Scope, instant: bool) -> Result<Value> {
+        let steps = scope.steps;
+        if !instant {
+            let series = match node.value_type() {
+                Type::Scalar => {
+                    let column = self.scalar(scope, node)?.into_column(steps.count);
+                    vec![Series::new(Labels::empty(), column)]
+                }
+                _ => {
+                    let set = self.series(scope, node)?;
+                    self.finish_names(set.series)?
+                }
+            };
+            return Ok(Value::Matrix(matrix(series, steps)));
+        }
+        let timestamp_ms = steps.start_ms;
+        Ok(match node.value_type() {
+            Type::Scalar => Value::Scalar {
+                timestamp_ms,
+                value: self.scalar(scope, node)?.at(0),
+            },
+            Type::Text => Value::String {
+                timestamp_ms,
+                value: text(node)?.to_owned(),
+            },
+            Type::Matrix => Value::Matrix(self.matrix(scope, node)?),
+            Type::Vector => {
+                let set = self.series(scope, node)?;
+                let series = self.finish_names(set.series)?.into_iter();
+                let sample = |series: Series| VectorSample {
+                    value: series.column.get(0),
+                    labels: series.labels,
+                    timestamp_ms,
+                };
+                Value::Vector(
+                    series
+                        .filter(|s| !s.column.is_empty())
+                        .map(sample)
+                        .collect(),
+                )
+            }
+        })
+    }
+
+    /// Removes names at the end of the query, if they were kept until then.
+    fn finish_names(&self, mut series: Vec<Series>) -> Result<Vec<Series>> {
+        if !self.delayed() {
+            return Ok(series);
+        }
+        for series in &mut series {
+            if series.drop_name {
+                series.labels = series.labels.without(is_metadata_label);
+            }
+        }
+        merge_same(series)
+    }
+
+    /// The series of a vector, all of them.
+    fn series(&mut self, scope: &mut Scope, node: &Node) -> Result<SeriesSet<'q>> {
+        let flow = self.flow(scope, node)?;
+        self.collect(scope, flow)
+    }
+
+    /// A vector that is still to be made.
+    fn flow(&mut self, scope: &mut Scope, node: &Node) -> Result<Flow<'q>> {
+        self.shared.deadline.check(EVALUATION)?;
+        if scope.steps.count == 0 {
+            return Ok(Flow::ready(self.empty()));
+        }
+        match &node.kind {
+            Kind::Selector(selector) => {
+                self.selector(scope, selector, Histograms::Refuse, false, "")
+            }
+            Kind::Negate(inner) => {
+                let (flow, fixed) = self.named_flow(scope, inner)?;
+                self.map(scope, flow, Box::new(|c| c.map(|v| -v)), true, fixed)
+            }
+            Kind::Binary(binary) => self.binary(scope, binary, &node.position),
+            Kind::Aggregate(aggregate) => self.aggregate(scope, aggregate).map(Flow::ready),
+            Kind::Call(call) => self.call(scope, call, &node.position),
+            Kind::Invariant(inner) => self.invariant(scope, inner),
+            Kind::Number(_) | Kind::Text(_) | Kind::Range(_) | Kind::Subquery(_) => {
+                Err(unexpected("not a vector"))
+            }
+        }
+    }
+
+    /// The same, and whether all series surely have the same name.
+    fn named_flow(&mut self, scope: &mut Scope, node: &Node) -> Result<(Flow<'q>, bool)> {
+        Ok((self.flow(scope, node)?, fixes_name(node)))
+    }
+
+    fn empty(&self) -> SeriesSet<'q> {
+        SeriesSet {
+            series: Vec::new(),
+            charge: Charge::none(self.shared.budget),
+        }
+    }
+
+    /// Series that are to be held in memory.
+    fn set(&self, series: Vec<Series>) -> Result<SeriesSet<'q>> {
+        let count = series.iter().map(|s| s.column.present() as u64).sum();
+        Ok(SeriesSet {
+            series,
+            charge: Charge::new(self.shared.budget, count)?,
+        })
+    }
+
+    /// Series that a step of the evaluation gave, checked and merged.
+    fn settled(&self, scope: &Scope, series: Vec<Series>) -> Result<SeriesSet<'q>> {
+        if scope.steps.is_single() && self.delayed() {
+            return self.set(series);
+        }
+        self.set(merge_same(series)?)
+    }
+
+    /// Puts `map` behind a flow. If it takes the name, label sets may become the same: then series
+    /// are merged here and now, unless it is sure that they do not.
+    fn map(
+        &mut self,
+        scope: &mut Scope,
+        mut flow: Flow<'q>,
+        map: Map,
+        drops_name: bool,
+        fixed_name: bool,
+    ) -> Result<Flow<'q>> {
+        flow.maps.push(map);
+        if !drops_name || flow.drops_name {
+            return Ok(flow);
+        }
+        flow.drops_name = true;
+        if self.delayed() || flow.is_unique_without_name(fixed_name) {
+            return Ok(flow);
+        }
+        let set = self.collect(scope, flow)?;
+        Ok(Flow::ready(self.settled(scope, set.series)?))
+    }
+
+    /// Makes all series of a flow.
+    fn collect(&mut self, scope: &mut Scope, flow: Flow<'q>) -> Result<SeriesSet<'q>> {
+        let flow = match flow {
+            Flow {
+                source: Source::Ready(set),
+                maps,
+                drops_name: false,
+            } if maps.is_empty() => return Ok(set),
+            flow => flow,
+        };
+        let mut set = self.empty();
+        set.series.reserve(flow.len().min(1 << 20));
+        let delayed = self.delayed();
+        self.drain(scope, &flow, |index, column| {
+            set.charge.add(column.present() as u64)?;
+            let drop_name = flow.drops_name_of(index);
+            let labels = flow.labels(index);
+            set.series.push(Series {
+                labels: if drop_name && !delayed {
+                    labels.without(is_metadata_label)
+                } else {
+                    labels.clone()
+                },
+                drop_name,
+                column,
+            });
+            Ok(())
+        })?;
+        Ok(set)
+    }
+
+    /// Hands all series of a flow that have values to `take`, in order.
+    fn drain(
+        &mut self,
+        scope: &mut Scope,
+        flow: &Flow<'q>,
+        mut take: impl FnMut(usize, Column) -> Result<()> + Send,
+    ) -> Result<()> {
+        let shared = self.shared;
+        let steps = scope.steps.count;
+        let mut noter = Noter::new(flow, shared);
+        let (annotations, counts) = (&mut self.annotations, &mut scope.counts);
+        flow.drain(steps, shared.pool, shared.deadline, |index, piece| {
+            noter.note(index, &piece, annotations, counts)?;
+            if piece.column.is_empty() {
+                return Ok(());
+            }
+            take(index, piece.column)
+        })
+    }
+
+    /// The steps of a selector and its series.
+    fn selector(
+        &mut self,
+        scope: &Scope,
+        selector: &Selector,
+        histograms: Histograms,
+        as_time: bool,
+        function: &'static str,
+    ) -> Result<Flow<'q>> {
+        let lookback_ms = self.shared.lookback_ms;
+        let windows = Windows {
+            steps: scope.steps,
+            range_ms: if selector.reach == Reach::Inside {
+                lookback_ms
+            } else {
+                0
+            },
+            offset_ms: selector.offset_ms,
+            at_ms: selector.at_ms,
+            reach: selector.reach,
+            lookback_ms,
+        };
+        let series = self.select(selector, &windows, 0, function)?;
+        Ok(Flow::new(Source::Instant(InstantSource {
+            series,
+            windows,
+            as_time,
+            histograms,
+        })))
+    }
+
+    fn select(
+        &mut self,
+        selector: &Selector,
+        windows: &Windows,
+        range_ms: i64,
+        function: &'static str,
+    ) -> Result<Stored> {
+        let (start_ms, end_ms) = windows.read_range_ms();
+        let mut key = format!("{start_ms} {end_ms}");
+        for matcher in &selector.matchers {
+            key.push(' ');
+            key.push_str(&matcher.to_string());
+        }
+        if let Some(found) = self.selected.get(&key) {
+            return Ok(Arc::clone(found));
+        }
+        let steps = windows.steps;
+        let hints = SelectHints {
+            start_ms,
+            end_ms,
+            step_ms: if steps.is_single() { 0 } else { steps.step_ms },
+            range_ms,
+            function,
+            limit: 0,
+        };
+        let found = self
+            .shared
+            .querier
+            .select(true, &hints, &selector.matchers)
+            .map_err(|error| execution(format!("expanding series: {error}")))?;
+        for warning in found.warnings {
+            self.annotations.storage_warning(warning);
+        }
+        let series = Arc::new(found.series);
+        self.selected.insert(key, Arc::clone(&series));
+        Ok(series)
+    }
+
+    /// Evaluates at the first step, and repeats the values at all others.
+    fn invariant(&mut self, scope: &mut Scope, inner: &Node) -> Result<Flow<'q>> {
+        let count = scope.steps.count;
+        let mut first = self.first_step(scope);
+        let mut set = self.series(&mut first, inner)?;
+        self.repeat_counts(scope, &first);
+        if count > 1 {
+            for series in &mut set.series {
+                set.charge.add(count as u64 - 1)?;
+                series.column = Column::constant(series.column.get(0), count);
+            }
+        }
+        set.series.retain(|s| !s.column.is_empty());
+        Ok(Flow::ready(set))
+    }
+
+    fn first_step(&self, scope: &Scope) -> Scope {
+        Scope {
+            steps: scope.steps.first(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// What was looked at once counts at all steps, but was read at the first one only.
+    fn repeat_counts(&self, scope: &mut Scope, first: &Scope) {
+        for step in 0..scope.steps.count {
+            let read = if step == 0 { first.counts.read } else { 0 };
+            scope.counts.add(step, first.counts.total, read);
+        }
+    }
+
+    /// A scalar at all steps.
+    fn scalar(&mut self, scope: &mut Scope, node: &Node) -> Result<Scalar> {
+        self.shared.deadline.check(EVALUATION)?;
+        let steps = scope.steps;
+        // One number a step: it is in memory for a while.
+        self.shared.budget.probe(steps.count as u64)?;
+        Ok(match &node.kind {
+            Kind::Number(value) => Scalar::Constant(*value),
+            Kind::Negate(inner) => {
+                let value = self.scalar(scope, inner)?;
+                value.zip(&Scalar::Constant(0.0), steps.count, |v, _| -v)
+            }
+            Kind::Binary(binary) => {
+                let lhs = self.scalar(scope, &binary.lhs)?;
+                let rhs = self.scalar(scope, &binary.rhs)?;
+                let op = binary.op;
+                lhs.zip(&rhs, steps.count, |a, b| binary::scalars(op, a, b))
+            }
+            Kind::Call(call) => self.scalar_call(scope, call)?,
+            Kind::Invariant(inner) => {
+                let mut first = self.first_step(scope);
+                let value = self.scalar(&mut first, inner)?;
+                self.repeat_counts(scope, &first);
+                Scalar::Constant(value.at(0))
+            }
+            _ => return Err(unexpected("not a scalar")),
+        })
+    }
+
+    fn scalar_call(&mut self, scope: &mut Scope, call: &Call) -> Result<Scalar> {
+        let steps = scope.steps;
+        Ok(match call.function {
+            Function::Time => Scalar::Steps(
+                (0..steps.count)
+                    .map(|i| steps.at(i) as f64 / 1000.0)
+                    .collect(),
+            ),
+            Function::Pi => Scalar::Constant(std::f64::consts::PI),
+            Function::MaxOf | Function::MinOf => {
+                let a = self.scalar(scope, &call.args[0])?;
+                let b = self.scalar(scope, &call.args[1])?;
+                match call.function {
+                    Function::MaxOf => a.zip(&b, steps.count, gomath::max),
+                    _ => a.zip(&b, steps.count, gomath::min),
+                }
+            }
+            Function::Scalar => {
+                let flow = self.call_argument(scope, &call.args[0], "scalar")?;
+                let mut values = vec![crate::column::ABSENT; steps.count];
+                let mut several = vec![false; steps.count];
+                self.drain(scope, &flow, |_, column| {
+                    for (step, value) in column.iter() {
+                        several[step] |= crate::column::is_present(values[step]);
+                        values[step] = value;
+                    }
+                    Ok(())
+                })?;
+                for (value, several) in values.iter_mut().zip(several) {
+                    if several || !crate::column::is_present(*value) {
+                        *value = f64::NAN;
+                    }
+                }
+                Scalar::Steps(values)
+            }
+            _ => return Err(unexpected("not a function that gives a scalar")),
+        })
+    }
+}
+
+/// Says what there is to say about the series of a flow, and counts their samples.
+struct Noter<'a, 'q> {
+    flow: &'a Flow<'q>,
+    shared: &'q Shared<'q>,
+    /// The name that was looked at last: neighbours mostly share it.
+    last_name: Option<String>,
+}
+
+impl<'a, 'q> Noter<'a, 'q> {
+    fn new(flow: &'a Flow<'q>, shared: &'q Shared<'q>) -> Self {
+        Noter {
+            flow,
+            shared,
+            last_name: None,
+        }
+    }
+
+    fn note(
+        &mut self,
+        index: usize,
+        piece: &Piece,
+        annotations: &mut Annotations,
+        counts: &mut Counts,
+    ) -> Result<()> {
+        match &self.flow.source {
+            Source::Ready(_) => {}
+            Source::Instant(_) if self.flow.maps.is_empty() => counts.add_column(&piece.column),
+            Source::Instant(_) => {
+                counts.total += piece.sourced;
+                counts.read += piece.sourced;
+            }
+            Source::Ranged(source) => {
+                let computed = matches!(source.ranges, crate::flow::Ranges::Computed(..));
+                counts.add_windows(&piece.windows, computed);
+                self.shared
+                    .budget
+                    .probe(piece.windows.peak + piece.sourced)?;
+                let labels = source.ranges.labels(index);
+                if piece.mixed && source.function.informs_of_histograms() {
+                    let name = labels.metric_name();
+                    annotations.histogram_ignored_in_range(name, &source.position);
+                }
+                if source.function == RangeFunction::QuantileOverTime {
+                    note_quantiles(&source.arguments, piece, &source.position, annotations);
+                }
+                if source.function.is_for_counters() && piece.sourced > 0 {
+                    self.note_counter(labels, &source.position, annotations);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note_counter(
+        &mut self,
+        labels: &Labels,
+        position: &Position,
+        annotations: &mut Annotations,
+    ) {
+        let name = labels.metric_name();
+        if name.is_empty() {
+            return;
+        }
+        if self.shared.features.type_and_unit_labels {
+            let kind = labels.get("__type__");
+            if !matches!(kind, "counter" | "histogram") {
+                annotations.possible_non_counter_type(name, kind, position);
+            }
+            return;
+        }
+        if self.last_name.as_deref() == Some(name) {
+            return;
+        }
+        self.last_name = Some(name.to_owned());
+        let counts = ["_total", "_sum", "_count", "_bucket"];
+        if !counts.iter().any(|suffix| name.ends_with(suffix)) {
+            annotations.possible_non_counter(name, position);
+        }
+    }
+}
+
+/// Warns of quantiles that are none, where there is something to take them of.
+fn note_quantiles(
+    arguments: &[Scalar],
+    piece: &Piece,
+    position: &Position,
+    annotations: &mut Annotations,
+) {
+    let Some(argument) = arguments.first() else {
+        return;
+    };
+    let mut check = |q: f64| {
+        if !(0.0..=1.0).contains(&q) {
+            annotations.invalid_quantile(q, position);
+        }
+    };
+    match argument {
+        Scalar::Constant(q) if piece.sourced > 0 => check(*q),
+        Scalar::Constant(_) => {}
+        Scalar::Steps(_) => piece
+            .column
+            .iter()
+            .for_each(|(step, _)| check(argument.at(step))),
+    }
+}
+
+/// Whether all series of a vector surely have the same metric name.
+fn fixes_name(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Selector(selector) => selector.fixes_name(),
+        Kind::Negate(inner) => fixes_name(inner),
+        Kind::Call(call) => match call.function {
+            Function::Math(_)
+            | Function::Round
+            | Function::Clamp
+            | Function::ClampMin
+            | Function::ClampMax => call.args.first().is_some_and(fixes_name),
+            Function::Range(RangeFunction::LastOverTime | RangeFunction::FirstOverTime) => {
+                range_fixes_name(&call.args[0])
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn range_fixes_name(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Range(range) if range.selector.fixes_name())
+}
+
+fn text(node: &Node) -> Result<&str> {
+    match &node.kind {
+        Kind::Text(text) => Ok(text),
+        _ => Err(unexpected("not a text")),
+    }
+}
+
+/// Merges series with the same labels; an error if two of them have a value at the same step.
+fn merge_same(series: Vec<Series>) -> Result<Vec<Series>> {
+    if series.len() < 2 {
+        return Ok(series);
+    }
+    let mut by_labels: HashMap<Labels, usize, foldhash::fast::RandomState> =
+        HashMap::with_capacity_and_hasher(series.len(), foldhash::fast::RandomState::default());
+    let mut merged: Vec<Series> = Vec::with_capacity(series.len());
+    for series in series {
+        match by_labels.entry(series.labels.clone()) {
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(merged.len());
+                merged.push(series);
+            }
+            std::collections::hash_map::Entry::Occupied(entry) => {
+                if !merged[*entry.get()].column.absorb(&series.column) {
+                    return Err(same_labelset());
+                }
+            }
+        }
+    }
+    Ok(merged)
+}
+
+/// An error if two series have the same labels, at whatever steps.
+fn refuse_same(series: &[Series]) -> Result<()> {
+    let mut seen: std::collections::HashSet<&Labels, foldhash::fast::RandomState> =
+        std::collections::HashSet::default();
+    if series.iter().all(|series| seen.insert(&series.labels)) {
+        Ok(())
+    } else {
+        Err(same_labelset())
+    }
+}
+
+/// Columns as points; series without any are left out.
+fn matrix(series: Vec<Series>, steps: Steps) -> Vec<MatrixSeries> {
+    let points = |column: &Column| column.iter().map(|(step, v)| (steps.at(step), v)).collect();
+    let series = series.into_iter().filter(|s| !s.column.is_empty());
+    series
+        .map(|series| MatrixSeries {
+            points: points(&series.column),
+            labels: series.labels,
+        })
+        .collect()
+}

@@ -1,0 +1,272 @@
+//! Aggregations: groups, and what is folded into them.
+
+use std::collections::HashMap;
+
+use gocompat::strconv::{format_float_f, quote};
+use model::{Labels, LabelsBuilder, METRIC_NAME};
+
+use super::{Evaluator, Result, Scope, execution, text};
+use crate::aggregate::{Accumulator, Fold};
+use crate::column::{ABSENT, Column, Scalar, Series, is_metadata_label, is_present};
+use crate::context::Charge;
+use crate::flow::SeriesSet;
+use crate::gomath;
+use crate::plan::{Aggregate, AggregateOp, Grouping, Node};
+
+/// The groups of an aggregation, in the order in which they were met.
+pub(super) struct Groups<'a> {
+    grouping: &'a Grouping,
+    by_key: HashMap<Vec<u8>, usize, foldhash::fast::RandomState>,
+    pub(super) labels: Vec<Labels>,
+    scratch: Vec<u8>,
+}
+
+impl<'a> Groups<'a> {
+    pub(super) fn new(grouping: &'a Grouping) -> Groups<'a> {
+        Groups {
+            grouping,
+            by_key: HashMap::default(),
+            labels: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The group of a series. `hides_name` if its name counts as gone already.
+    pub(super) fn index(&mut self, labels: &Labels, hides_name: bool) -> usize {
+        let grouping = self.grouping;
+        self.scratch.clear();
+        if grouping.without || !grouping.labels.is_empty() {
+            for (name, value) in labels {
+                if !grouping.keeps(name) || (hides_name && is_metadata_label(name)) {
+                    continue;
+                }
+                for text in [name, value] {
+                    self.scratch
+                        .extend_from_slice(&(text.len() as u32).to_le_bytes());
+                    self.scratch.extend_from_slice(text.as_bytes());
+                }
+            }
+        }
+        if let Some(&index) = self.by_key.get(self.scratch.as_slice()) {
+            return index;
+        }
+        let index = self.labels.len();
+        self.by_key.insert(self.scratch.clone(), index);
+        self.labels.push(
+            labels.without(|name| !grouping.keeps(name) || (hides_name && is_metadata_label(name))),
+        );
+        index
+    }
+}
+
+impl Grouping {
+    /// Whether the group has this label of its series.
+    fn keeps(&self, name: &str) -> bool {
+        let named = self
+            .labels
+            .binary_search_by(|l| l.as_str().cmp(name))
+            .is_ok();
+        if self.without {
+            !named && name != METRIC_NAME
+        } else {
+            named
+        }
+    }
+}
+
+/// The parameter of an aggregation over all steps.
+pub(super) struct Parameter {
+    pub(super) values: Scalar,
+    pub(super) min: f64,
+    pub(super) max: f64,
+    pub(super) has_nan: bool,
+}
+
+impl Parameter {
+    fn new(values: Scalar, steps: usize) -> Parameter {
+        let (mut min, mut max, mut has_nan) = (f64::MAX, f64::MIN, false);
+        match &values {
+            Scalar::Constant(value) => (min, max, has_nan) = (*value, *value, value.is_nan()),
+            Scalar::Steps(_) => {
+                for value in (0..steps).map(|step| values.at(step)) {
+                    max = gomath::max(max, value);
+                    min = gomath::min(min, value);
+                    has_nan |= value.is_nan();
+                }
+            }
+        }
+        Parameter {
+            values,
+            min,
+            max,
+            has_nan,
+        }
+    }
+}
+
+impl<'q> Evaluator<'q> {
+    pub(super) fn aggregate(
+        &mut self,
+        scope: &mut Scope,
+        aggregate: &Aggregate,
+    ) -> Result<SeriesSet<'q>> {
+        match aggregate.op {
+            AggregateOp::Fold(fold) => self.fold(scope, fold, aggregate),
+            AggregateOp::CountValues => self.count_values(scope, aggregate),
+            AggregateOp::TopK
+            | AggregateOp::BottomK
+            | AggregateOp::LimitK
+            | AggregateOp::LimitRatio => self.select_series(scope, aggregate),
+        }
+    }
+
+    pub(super) fn parameter(
+        &mut self,
+        scope: &mut Scope,
+        param: Option<&Node>,
+    ) -> Result<Parameter> {
+        let values = match param {
+            Some(param) => self.scalar(scope, param)?,
+            None => Scalar::Constant(0.0),
+        };
+        Ok(Parameter::new(values, scope.steps.count))
+    }
+
+    fn fold(
+        &mut self,
+        scope: &mut Scope,
+        fold: Fold,
+        aggregate: &Aggregate,
+    ) -> Result<SeriesSet<'q>> {
+        let parameter = self.parameter(scope, aggregate.param.as_ref())?;
+        let flow = self.flow(scope, &aggregate.expr)?;
+        if let (Fold::Quantile, Some(param)) = (fold, &aggregate.param) {
+            self.check_quantiles(&parameter, param);
+        }
+        let steps = scope.steps.count;
+        let delayed = self.delayed();
+        // Upstream holds all series of an aggregation; that its limit means the same, ours count
+        // though they go by one by one.
+        let mut held = Charge::none(self.shared.budget);
+        let mut groups = Groups::new(&aggregate.grouping);
+        let mut accumulators: Vec<Accumulator> = Vec::new();
+        self.drain(scope, &flow, |index, column| {
+            held.add(column.present() as u64)?;
+            let drop_name = flow.drops_name_of(index);
+            let group = groups.index(flow.labels(index), drop_name && !delayed);
+            if group == accumulators.len() {
+                accumulators.push(Accumulator::new(fold, steps));
+            }
+            accumulators[group].drop_name |= drop_name;
+            accumulators[group].add(&column);
+            Ok(())
+        })?;
+        let grouped = groups.labels.into_iter().zip(accumulators);
+        let series = grouped.map(|(labels, accumulator)| Series {
+            labels,
+            drop_name: accumulator.drop_name,
+            column: accumulator.finish(&parameter.values),
+        });
+        self.set(series.collect())
+    }
+
+    fn check_quantiles(&mut self, parameter: &Parameter, param: &Node) {
+        let position = &param.position;
+        if parameter.has_nan {
+            self.annotations.invalid_quantile(f64::NAN, position);
+        }
+        if parameter.max > 1.0 {
+            self.annotations.invalid_quantile(parameter.max, position);
+        }
+        if parameter.min < 0.0 {
+            self.annotations.invalid_quantile(parameter.min, position);
+        }
+    }
+
+    /// One series for every value that occurs in a group, with how often it occurs.
+    fn count_values(&mut self, scope: &mut Scope, aggregate: &Aggregate) -> Result<SeriesSet<'q>> {
+        let Some(param) = &aggregate.param else {
+            return Err(super::unexpected("count_values without a label"));
+        };
+        let label = text(param)?;
+        if !super::labels::is_label_name(label) {
+            return Err(execution(format!("invalid label name {}", quote(label))));
+        }
+        let mut grouping = aggregate.grouping.clone();
+        if !grouping.without {
+            grouping.labels.push(label.to_owned());
+            grouping.labels.sort_unstable();
+        }
+        let set = self.series(scope, &aggregate.expr)?;
+        let steps = scope.steps.count;
+        let mut groups = Groups::new(&grouping);
+        let mut counts: Vec<Vec<f64>> = Vec::new();
+        let mut by_value: HashMap<u64, usize> = HashMap::new();
+        let mut builder = LabelsBuilder::default();
+        for series in &set.series {
+            self.shared.deadline.check(crate::context::EVALUATION)?;
+            by_value.clear();
+            for (step, value) in series.column.iter() {
+                let group = *by_value.entry(value.to_bits()).or_insert_with(|| {
+                    builder.reset(&series.labels);
+                    builder.set(label, &format_float_f(value));
+                    groups.index(&builder.build(), false)
+                });
+                if group == counts.len() {
+                    counts.push(vec![ABSENT; steps]);
+                }
+                let count = &mut counts[group][step];
+                *count = if is_present(*count) {
+                    *count + 1.0
+                } else {
+                    1.0
+                };
+            }
+        }
+        let columns = counts.into_iter().map(Column::from_steps);
+        let series = groups.labels.into_iter().zip(columns);
+        let series = series.map(|(labels, column)| Series::new(labels, column));
+        self.settled(scope, series.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(without: bool, names: &[&str], pairs: &[(&str, &str)]) -> String {
+        let grouping = Grouping {
+            without,
+            labels: names.iter().map(|&n| n.to_owned()).collect(),
+        };
+        let mut groups = Groups::new(&grouping);
+        groups.index(&Labels::from_pairs(pairs.iter().copied()), false);
+        groups.labels[0].to_string()
+    }
+
+    #[test]
+    fn groups_keep_what_they_are_by() {
+        let pairs = [("__name__", "m"), ("a", "1"), ("b", "2")];
+        for (without, names, expected) in [
+            (false, &[][..], "{}"),
+            (false, &["a", "z"], r#"{a="1"}"#),
+            (false, &["__name__"], r#"{__name__="m"}"#),
+            (true, &[], r#"{a="1", b="2"}"#),
+            (true, &["b"], r#"{a="1"}"#),
+        ] {
+            assert_eq!(group(without, names, &pairs), expected);
+        }
+    }
+
+    #[test]
+    fn nan_spreads_over_the_bounds_of_a_parameter() {
+        let parameter = Parameter::new(Scalar::Steps(vec![1.0, f64::NAN, 3.0]), 3);
+        assert!(parameter.has_nan && parameter.max.is_nan() && parameter.min.is_nan());
+        let parameter = Parameter::new(Scalar::Steps(vec![1.0, 3.0]), 2);
+        assert_eq!((parameter.min, parameter.max), (1.0, 3.0));
+    }
+}

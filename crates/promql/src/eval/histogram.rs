@@ -1,0 +1,237 @@
+//! Functions over classic histograms: series that differ in `le` are buckets of one histogram.
+
+use std::collections::HashMap;
+
+use gocompat::strconv::parse_float;
+use model::{Labels, LabelsBuilder};
+
+use super::{Evaluator, Result, Scope, text};
+use crate::classic::{self, Bucket};
+use crate::column::{ABSENT, Column, Scalar, Series, is_metadata_label, is_present};
+use crate::context::EVALUATION;
+use crate::flow::{Flow, SeriesSet};
+use crate::plan::Node;
+
+/// The label that holds the upper bound of a bucket.
+const BUCKET_LABEL: &str = "le";
+
+/// The buckets of one histogram.
+struct Classic {
+    /// Without `le`.
+    labels: Labels,
+    /// Upper bound, and the series.
+    buckets: Vec<(f64, usize)>,
+}
+
+impl Classic {
+    /// The buckets that have a value at a step.
+    fn at(&self, step: usize, series: &[Series], out: &mut Vec<Bucket>) {
+        out.clear();
+        for &(upper, at) in &self.buckets {
+            let count = series[at].column.get(step);
+            if is_present(count) {
+                out.push(Bucket { upper, count });
+            }
+        }
+    }
+}
+
+impl<'q> Evaluator<'q> {
+    /// Finds the histograms in a vector. What is no bucket is left out with a warning.
+    fn classic_histograms(&mut self, set: &SeriesSet<'q>, arg: &Node) -> Vec<Classic> {
+        let mut by_labels: HashMap<Labels, usize> = HashMap::new();
+        let mut histograms: Vec<Classic> = Vec::new();
+        for (at, series) in set.series.iter().enumerate() {
+            if series.column.is_empty() {
+                continue;
+            }
+            let le = series.labels.get(BUCKET_LABEL);
+            let Ok(upper) = parse_float(le) else {
+                let name = if self.delayed() {
+                    series.labels.metric_name()
+                } else {
+                    ""
+                };
+                self.annotations.bad_bucket_label(name, le, &arg.position);
+                continue;
+            };
+            let labels = series.labels.without(|name| name == BUCKET_LABEL);
+            let index = *by_labels.entry(labels).or_insert_with_key(|labels| {
+                histograms.push(Classic {
+                    labels: labels.clone(),
+                    buckets: Vec::new(),
+                });
+                histograms.len() - 1
+            });
+            histograms[index].buckets.push((upper, at));
+        }
+        histograms
+    }
+
+    fn of_histogram(&self, labels: &Labels, values: Vec<f64>) -> Series {
+        Series {
+            labels: if self.delayed() {
+                labels.clone()
+            } else {
+                labels.without(is_metadata_label)
+            },
+            drop_name: true,
+            column: Column::from_steps(values),
+        }
+    }
+
+    /// Quantiles of all histograms at all steps.
+    fn quantiles(
+        &mut self,
+        scope: &Scope,
+        set: &SeriesSet<'q>,
+        histograms: &[Classic],
+        q: &Scalar,
+        arg: &Node,
+    ) -> Result<Vec<Series>> {
+        let steps = scope.steps;
+        let mut buckets = Vec::new();
+        let mut out = Vec::with_capacity(histograms.len());
+        for histogram in histograms {
+            self.shared.deadline.check(EVALUATION)?;
+            let mut values = vec![ABSENT; steps.count];
+            for (step, value) in values.iter_mut().enumerate() {
+                histogram.at(step, &set.series, &mut buckets);
+                if buckets.is_empty() {
+                    continue;
+                }
+                let (quantile, repair) = classic::quantile(q.at(step), &mut buckets);
+                *value = quantile;
+                if let Some(repair) = repair {
+                    let name = if self.delayed() {
+                        histogram.labels.metric_name()
+                    } else {
+                        ""
+                    };
+                    let repair = repair.at(steps.at(step));
+                    self.annotations
+                        .forced_monotonicity(name, &arg.position, repair);
+                }
+            }
+            out.push(self.of_histogram(&histogram.labels, values));
+        }
+        Ok(out)
+    }
+
+    fn check_quantile(&mut self, q: &Scalar, arg: &Node, steps: usize) {
+        let count = if matches!(q, Scalar::Constant(_)) {
+            1
+        } else {
+            steps
+        };
+        for q in (0..count).map(|step| q.at(step)) {
+            if !(0.0..=1.0).contains(&q) {
+                self.annotations.invalid_quantile(q, &arg.position);
+            }
+        }
+    }
+
+    pub(super) fn histogram_quantile(
+        &mut self,
+        scope: &mut Scope,
+        args: &[Node],
+    ) -> Result<Flow<'q>> {
+        let q = self.scalar(scope, &args[0])?;
+        let set = self.series(scope, &args[1])?;
+        self.check_quantile(&q, &args[0], scope.steps.count);
+        let histograms = self.classic_histograms(&set, &args[1]);
+        let series = self.quantiles(scope, &set, &histograms, &q, &args[1])?;
+        Ok(Flow::ready(self.settled(scope, series)?))
+    }
+
+    pub(super) fn histogram_quantiles(
+        &mut self,
+        scope: &mut Scope,
+        args: &[Node],
+    ) -> Result<Flow<'q>> {
+        let set = self.series(scope, &args[0])?;
+        let label = text(&args[1])?;
+        let mut qs = Vec::new();
+        for arg in &args[2..] {
+            let q = self.scalar(scope, arg)?;
+            self.check_quantile(&q, arg, scope.steps.count);
+            qs.push(q);
+        }
+        let histograms = self.classic_histograms(&set, &args[0]);
+        let mut series = Vec::new();
+        for q in &qs {
+            for of_q in self.quantiles(scope, &set, &histograms, q, &args[0])? {
+                label_with_quantile(of_q, label, q, &mut series);
+            }
+        }
+        Ok(Flow::ready(self.settled(scope, series)?))
+    }
+
+    pub(super) fn histogram_fraction(
+        &mut self,
+        scope: &mut Scope,
+        args: &[Node],
+    ) -> Result<Flow<'q>> {
+        let lower = self.scalar(scope, &args[0])?;
+        let upper = self.scalar(scope, &args[1])?;
+        let set = self.series(scope, &args[2])?;
+        let histograms = self.classic_histograms(&set, &args[2]);
+        let mut buckets = Vec::new();
+        let mut series = Vec::with_capacity(histograms.len());
+        for histogram in &histograms {
+            self.shared.deadline.check(EVALUATION)?;
+            let mut values = vec![ABSENT; scope.steps.count];
+            for (step, value) in values.iter_mut().enumerate() {
+                histogram.at(step, &set.series, &mut buckets);
+                if !buckets.is_empty() {
+                    *value = classic::fraction(lower.at(step), upper.at(step), &mut buckets);
+                }
+            }
+            series.push(self.of_histogram(&histogram.labels, values));
+        }
+        Ok(Flow::ready(self.settled(scope, series)?))
+    }
+}
+
+/// Tells quantiles apart by a label; where the quantile changes over time, so does the label.
+fn label_with_quantile(series: Series, label: &str, q: &Scalar, out: &mut Vec<Series>) {
+    let mut with = |q: f64, column: Column| {
+        let mut builder = LabelsBuilder::new(&series.labels);
+        builder.set(label, &open_metrics_float(q));
+        out.push(Series {
+            labels: builder.build(),
+            drop_name: series.drop_name,
+            column,
+        });
+    };
+    if let Scalar::Constant(q) = q {
+        with(*q, series.column.clone());
+        return;
+    }
+    for (step, value) in series.column.iter() {
+        with(q.at(step), Column::single(step, value));
+    }
+}
+
+/// As OpenMetrics prints the quantile of a summary: whole numbers with `.0`.
+fn open_metrics_float(value: f64) -> String {
+    let text = crate::gomath::format_g(value);
+    if value.is_finite() && !text.contains(['.', 'e']) {
+        text + ".0"
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_print_as_in_openmetrics() {
+        for (value, text) in [(0.5, "0.5"), (1.0, "1.0"), (0.0, "0.0"), (1e-9, "1e-09")] {
+            assert_eq!(open_metrics_float(value), text);
+        }
+        assert_eq!(open_metrics_float(f64::INFINITY), "+Inf");
+    }
+}

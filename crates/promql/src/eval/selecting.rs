@@ -1,0 +1,326 @@
+//! Aggregations that pick series: `topk`, `bottomk`, `limitk` and `limit_ratio`.
+//!
+//! Which of equal values is picked, and in which order an instant query lists them, follows from
+//! how Go's heap moves its elements; so this is that heap.
+
+use model::Labels;
+use xxhash_rust::xxh64::xxh64;
+
+use super::aggregation::{Groups, Parameter};
+use super::{Evaluator, Result, Scope, execution};
+use crate::column::{ABSENT, Column, Series, is_present};
+use crate::context::EVALUATION;
+use crate::flow::SeriesSet;
+use crate::gomath::{format_g, to_i64};
+use crate::plan::{Aggregate, AggregateOp};
+
+/// The largest float that fits into an `i64`.
+const K_MAX: f64 = 9_223_372_036_854_774_784.0;
+/// The smallest one.
+const K_MIN: f64 = -9_223_372_036_854_775_808.0;
+
+/// A value and the series that it is of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Candidate {
+    value: f64,
+    series: usize,
+}
+
+/// A binary heap as Go's `container/heap` keeps it. On top is what goes first: the smallest value,
+/// or the largest if `reversed`; NaN before all.
+#[derive(Debug, Default)]
+struct Heap {
+    items: Vec<Candidate>,
+}
+
+impl Heap {
+    fn less(&self, reversed: bool, i: usize, j: usize) -> bool {
+        let (a, b) = (self.items[i].value, self.items[j].value);
+        a.is_nan() || if reversed { a > b } else { a < b }
+    }
+
+    fn push(&mut self, reversed: bool, item: Candidate) {
+        self.items.push(item);
+        let mut at = self.items.len() - 1;
+        while at > 0 {
+            let parent = (at - 1) / 2;
+            if !self.less(reversed, at, parent) {
+                break;
+            }
+            self.items.swap(at, parent);
+            at = parent;
+        }
+    }
+
+    /// Replaces the top.
+    fn replace(&mut self, reversed: bool, item: Candidate) {
+        self.items[0] = item;
+        let mut at = 0;
+        loop {
+            let mut child = 2 * at + 1;
+            if child >= self.items.len() {
+                break;
+            }
+            if child + 1 < self.items.len() && self.less(reversed, child + 1, child) {
+                child += 1;
+            }
+            if !self.less(reversed, child, at) {
+                break;
+            }
+            self.items.swap(at, child);
+            at = child;
+        }
+    }
+
+    /// Best first. Go sorts up to twelve elements by insertion, which keeps the order of equal
+    /// ones; beyond that its order of equal ones is its own affair.
+    fn sort_best_first(&mut self, reversed: bool) {
+        if self.items.len() <= 12 {
+            for i in 1..self.items.len() {
+                let mut j = i;
+                while j > 0 && self.less(reversed, j - 1, j) {
+                    self.items.swap(j, j - 1);
+                    j -= 1;
+                }
+            }
+            return;
+        }
+        self.items.sort_by(|a, b| {
+            let order = match (a.value.is_nan(), b.value.is_nan()) {
+                (true, true) => return std::cmp::Ordering::Equal,
+                (true, false) => return std::cmp::Ordering::Greater,
+                (false, true) => return std::cmp::Ordering::Less,
+                (false, false) => a.value.partial_cmp(&b.value),
+            }
+            .unwrap_or(std::cmp::Ordering::Equal);
+            if reversed { order } else { order.reverse() }
+        });
+    }
+}
+
+impl<'q> Evaluator<'q> {
+    pub(super) fn select_series(
+        &mut self,
+        scope: &mut Scope,
+        aggregate: &Aggregate,
+    ) -> Result<SeriesSet<'q>> {
+        let parameter = self.parameter(scope, aggregate.param.as_ref())?;
+        let set = self.series(scope, &aggregate.expr)?;
+        if !self.check_parameter(aggregate, &parameter)? {
+            return Ok(self.empty());
+        }
+        let mut groups = Groups::new(&aggregate.grouping);
+        let group_of: Vec<usize> = set
+            .series
+            .iter()
+            .map(|series| groups.index(&series.labels, false))
+            .collect();
+        let picker = Picker {
+            op: aggregate.op,
+            series: &set.series,
+            group_of,
+            group_count: groups.len(),
+            ratios: if aggregate.op == AggregateOp::LimitRatio {
+                set.series
+                    .iter()
+                    .map(|series| ratio_of(&series.labels))
+                    .collect()
+            } else {
+                Vec::new()
+            },
+        };
+        if scope.steps.is_single() {
+            let picked = picker.pick(0, parameter.values.at(0));
+            let picked: Vec<usize> = picked.iter().map(|c| c.series).collect();
+            let series = picked.into_iter().map(|at| set.series[at].clone());
+            return self.set(series.collect());
+        }
+        let mut columns: Vec<Vec<f64>> = vec![Vec::new(); set.series.len()];
+        for step in 0..scope.steps.count {
+            self.shared.deadline.check(EVALUATION)?;
+            for candidate in picker.pick(step, parameter.values.at(step)) {
+                let column = &mut columns[candidate.series];
+                if column.is_empty() {
+                    column.resize(scope.steps.count, ABSENT);
+                }
+                column[step] = candidate.value;
+            }
+        }
+        let series = set
+            .series
+            .iter()
+            .zip(columns)
+            .filter(|(_, column)| !column.is_empty());
+        let series = series.map(|(series, column)| Series {
+            column: Column::from_steps(column),
+            ..series.clone()
+        });
+        self.set(series.collect())
+    }
+
+    /// Whether anything can be picked at all.
+    fn check_parameter(&mut self, aggregate: &Aggregate, parameter: &Parameter) -> Result<bool> {
+        if aggregate.op == AggregateOp::LimitRatio {
+            if parameter.max == 0.0 && parameter.min == 0.0 {
+                return Ok(false);
+            }
+            if parameter.has_nan {
+                return Err(execution("Ratio value is NaN"));
+            }
+            if let Some(param) = &aggregate.param {
+                if parameter.max > 1.0 {
+                    self.annotations
+                        .invalid_ratio(parameter.max, 1.0, &param.position);
+                }
+                if parameter.min < -1.0 {
+                    self.annotations
+                        .invalid_ratio(parameter.min, -1.0, &param.position);
+                }
+            }
+            return Ok(true);
+        }
+        if parameter.max < 1.0 {
+            return Ok(false);
+        }
+        if parameter.has_nan {
+            return Err(execution("Parameter value is NaN"));
+        }
+        if parameter.min <= K_MIN {
+            let value = format_g(parameter.min);
+            return Err(execution(format!("Scalar value {value} underflows int64")));
+        }
+        if parameter.max >= K_MAX {
+            let value = format_g(parameter.max);
+            return Err(execution(format!("Scalar value {value} overflows int64")));
+        }
+        Ok(true)
+    }
+}
+
+/// Picks from all series at one step.
+struct Picker<'a> {
+    op: AggregateOp,
+    series: &'a [Series],
+    group_of: Vec<usize>,
+    group_count: usize,
+    /// Where the hash of each series lies between 0 and 1.
+    ratios: Vec<f64>,
+}
+
+impl Picker<'_> {
+    fn pick(&self, step: usize, parameter: f64) -> Vec<Candidate> {
+        let k = to_i64(parameter).min(self.series.len() as i64);
+        let limits = self.op != AggregateOp::LimitRatio;
+        if (limits && k < 1) || (!limits && parameter == 0.0) {
+            return Vec::new();
+        }
+        let k = usize::try_from(k).unwrap_or(0);
+        let ratio = parameter.clamp(-1.0, 1.0);
+        let reversed = self.op == AggregateOp::BottomK;
+        let mut groups: Vec<Heap> = Vec::new();
+        groups.resize_with(self.group_count, Heap::default);
+        for (at, series) in self.series.iter().enumerate() {
+            let value = series.column.get(step);
+            if !is_present(value) {
+                continue;
+            }
+            let candidate = Candidate { value, series: at };
+            let heap = &mut groups[self.group_of[at]];
+            match self.op {
+                AggregateOp::LimitRatio => {
+                    if is_within(ratio, self.ratios[at]) {
+                        heap.push(false, candidate);
+                    }
+                }
+                AggregateOp::LimitK => {
+                    if heap.items.len() < k {
+                        heap.push(false, candidate);
+                    }
+                }
+                _ if heap.items.len() < k => heap.push(reversed, candidate),
+                _ => {
+                    let top = heap.items[0].value;
+                    let beats = if reversed { top > value } else { top < value };
+                    if beats || (top.is_nan() && !value.is_nan()) {
+                        heap.replace(reversed, candidate);
+                    }
+                }
+            }
+        }
+        let mut picked = Vec::new();
+        for mut heap in groups {
+            if matches!(self.op, AggregateOp::TopK | AggregateOp::BottomK) {
+                heap.sort_best_first(reversed);
+            }
+            picked.append(&mut heap.items);
+        }
+        picked
+    }
+}
+
+/// Whether a series belongs to a ratio; a negative one takes what its complement leaves.
+fn is_within(ratio: f64, of_series: f64) -> bool {
+    if ratio >= 0.0 {
+        of_series < ratio
+    } else {
+        of_series >= 1.0 + ratio
+    }
+}
+
+/// The hash of the labels as upstream packs and hashes them, between 0 and 1.
+fn ratio_of(labels: &Labels) -> f64 {
+    let mut packed = Vec::new();
+    for (name, value) in labels {
+        for text in [name, value] {
+            match u8::try_from(text.len()) {
+                Ok(size) if size < 255 => packed.push(size),
+                _ => {
+                    packed.push(255);
+                    packed.extend_from_slice(&text.len().to_le_bytes()[..3]);
+                }
+            }
+            packed.extend_from_slice(text.as_bytes());
+        }
+    }
+    xxh64(&packed, 0) as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pick(op: AggregateOp, k: f64, values: &[f64]) -> Vec<usize> {
+        let series: Vec<Series> = values
+            .iter()
+            .map(|&v| Series::new(Labels::empty(), Column::single(0, v)))
+            .collect();
+        let picker = Picker {
+            op,
+            series: &series,
+            group_of: vec![0; values.len()],
+            group_count: 1,
+            ratios: vec![0.25; values.len()],
+        };
+        picker.pick(0, k).iter().map(|c| c.series).collect()
+    }
+
+    #[test]
+    fn picks() {
+        const NAN: f64 = f64::NAN;
+        for (op, k, values, expected) in [
+            (AggregateOp::TopK, 2.0, &[1.0, 3.0, 2.0][..], &[1, 2][..]),
+            (AggregateOp::BottomK, 2.0, &[1.0, 3.0, 2.0], &[0, 2]),
+            (AggregateOp::TopK, 2.0, &[NAN, 3.0, NAN], &[1, 0]),
+            (AggregateOp::BottomK, 9.0, &[NAN, 3.0], &[1, 0]),
+            // Of equal values those that came first.
+            (AggregateOp::TopK, 2.0, &[1.0, 1.0, 1.0], &[0, 1]),
+            (AggregateOp::LimitK, 2.0, &[5.0, 6.0, 7.0], &[0, 1]),
+            (AggregateOp::TopK, 0.9, &[1.0], &[]),
+            (AggregateOp::LimitRatio, 0.3, &[1.0], &[0]),
+            (AggregateOp::LimitRatio, 0.2, &[1.0], &[]),
+            (AggregateOp::LimitRatio, -0.8, &[1.0], &[0]),
+        ] {
+            assert_eq!(pick(op, k, values), expected, "{op:?} {k} {values:?}");
+        }
+    }
+}

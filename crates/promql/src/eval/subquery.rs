@@ -1,0 +1,199 @@
+//! Ranges: selectors over time, and subqueries, which are evaluated at steps of their own.
+
+use storage::Samples;
+
+use super::{Evaluator, Result, Scope, merge_same, unexpected};
+use crate::column::{Steps, is_metadata_label};
+use crate::context::{Charge, Counts};
+use crate::flow::{Histograms, Ranges, SeriesSet};
+use crate::plan::{Kind, Node, Subquery};
+use crate::value::MatrixSeries;
+use crate::window::{Reach, Window, Windows};
+
+impl<'q> Evaluator<'q> {
+    /// The samples of a range argument, and where its windows lie.
+    pub(super) fn ranges(
+        &mut self,
+        scope: &mut Scope,
+        node: &Node,
+        function: &'static str,
+    ) -> Result<(Ranges<'q>, Windows)> {
+        match &node.kind {
+            Kind::Range(range) => {
+                let windows = Windows {
+                    steps: scope.steps,
+                    range_ms: range.range_ms,
+                    offset_ms: range.selector.offset_ms,
+                    at_ms: range.selector.at_ms,
+                    reach: range.selector.reach,
+                    lookback_ms: self.shared.lookback_ms,
+                };
+                let series = self.select(&range.selector, &windows, range.range_ms, function)?;
+                Ok((Ranges::Stored(series), windows))
+            }
+            Kind::Subquery(subquery) => {
+                let (set, inner) = self.subquery(scope, subquery)?;
+                let steps = inner.steps;
+                merge_reads(scope, &inner, subquery.offset_ms, subquery.range_ms);
+                let windows = Windows {
+                    steps: scope.steps,
+                    range_ms: subquery.range_ms,
+                    offset_ms: subquery.offset_ms,
+                    at_ms: subquery.at_ms,
+                    reach: Reach::Inside,
+                    lookback_ms: self.shared.lookback_ms,
+                };
+                Ok((Ranges::Computed(set, steps), windows))
+            }
+            _ => Err(unexpected("not a range")),
+        }
+    }
+
+    /// Evaluates a subquery at its own steps, which are multiples of its step.
+    fn subquery(&mut self, scope: &Scope, subquery: &Subquery) -> Result<(SeriesSet<'q>, Scope)> {
+        let (start_ms, end_ms) = match subquery.at_ms {
+            Some(at) => (at, at),
+            None => (scope.steps.start_ms, scope.steps.last_ms()),
+        };
+        let range_ms = subquery.range_ms;
+        let step_ms = match subquery.step_ms {
+            Some(step) => step,
+            None => self.shared.subquery_step.for_range(range_ms),
+        };
+        let steps = subquery_steps(
+            start_ms - subquery.offset_ms - range_ms,
+            end_ms - subquery.offset_ms,
+            step_ms,
+        );
+        // Even a sparse subquery walks over all its steps.
+        if steps.count as u64 > STEPS_MAX {
+            return Err(crate::error::QueryError::TooManySamples);
+        }
+        let wide = scope.counts.per_step.is_some() || scope.steps.step_ms > range_ms;
+        let mut inner = Scope {
+            steps,
+            counts: Counts::new(wide && !scope.steps.is_single(), steps.count),
+        };
+        let set = self.series(&mut inner, &subquery.expr)?;
+        Ok((set, inner))
+    }
+
+    /// The samples of a range themselves: what an instant query for one answers.
+    pub(super) fn matrix(&mut self, scope: &mut Scope, node: &Node) -> Result<Vec<MatrixSeries>> {
+        match &node.kind {
+            Kind::Subquery(subquery) => {
+                let (set, inner) = self.subquery(scope, subquery)?;
+                merge_reads(scope, &inner, 0, 0);
+                scope
+                    .counts
+                    .add(scope.steps.count.saturating_sub(1), inner.counts.total, 0);
+                let mut series = set.series;
+                if self.delayed() {
+                    for series in series.iter_mut().filter(|series| series.drop_name) {
+                        series.labels = series.labels.without(is_metadata_label);
+                    }
+                    series = merge_same(series)?;
+                }
+                Ok(super::matrix(series, inner.steps))
+            }
+            _ => self.stored_matrix(scope, node),
+        }
+    }
+
+    fn stored_matrix(&mut self, scope: &mut Scope, node: &Node) -> Result<Vec<MatrixSeries>> {
+        let (ranges, windows) = self.ranges(scope, node, "")?;
+        let mut scratch = Samples::default();
+        let mut charge = Charge::none(self.shared.budget);
+        let mut matrix = Vec::new();
+        for index in 0..ranges.len() {
+            self.shared.deadline.check(crate::context::EVALUATION)?;
+            ranges.read(index, &windows, Histograms::Refuse, &mut scratch)?;
+            if scratch.values.is_empty() {
+                continue;
+            }
+            let points: Vec<(i64, f64)> = if windows.reach == Reach::Inside {
+                let values = scratch.values.iter().copied();
+                scratch.timestamps.iter().copied().zip(values).collect()
+            } else {
+                let end_ms = windows.end_ms(0);
+                let window = Window {
+                    times: &scratch.timestamps,
+                    values: &scratch.values,
+                    low: 0,
+                    high: scratch.values.len(),
+                    start_ms: end_ms - windows.range_ms,
+                    end_ms,
+                    step: 0,
+                };
+                crate::extended::points(&window, windows.reach == Reach::Smoothed)
+            };
+            let count = points.len() as u64;
+            charge.add(count)?;
+            scope.counts.add(0, count, count);
+            if count > 0 {
+                let labels = ranges.labels(index).clone();
+                matrix.push(MatrixSeries { labels, points });
+            }
+        }
+        Ok(matrix)
+    }
+}
+
+/// A subquery with more steps than this is refused before it allocates anything a step.
+const STEPS_MAX: u64 = 50_000_000;
+
+/// Multiples of the step after `after_ms`, up to `end_ms`.
+fn subquery_steps(after_ms: i64, end_ms: i64, step_ms: i64) -> Steps {
+    let mut start_ms = step_ms.saturating_mul(after_ms / step_ms);
+    if start_ms <= after_ms {
+        start_ms = start_ms.saturating_add(step_ms);
+    }
+    Steps::new(start_ms, end_ms, step_ms)
+}
+
+/// Counts what a subquery has read for the outer step that needs it first; what falls between the
+/// windows of two outer steps is needed by none.
+fn merge_reads(outer: &mut Scope, inner: &Scope, offset_ms: i64, range_ms: i64) {
+    let steps = outer.steps;
+    let (Some(per_step), false) = (&inner.counts.per_step, steps.is_single()) else {
+        outer.counts.add(0, 0, inner.counts.read);
+        return;
+    };
+    for (at, &(_, read)) in per_step.iter().enumerate() {
+        if read == 0 {
+            continue;
+        }
+        let time_ms = inner.steps.at(at) + offset_ms;
+        let after = (time_ms - steps.start_ms).max(0);
+        let step = (after + steps.step_ms - 1) / steps.step_ms;
+        let step = (step as usize).min(steps.count - 1);
+        if range_ms > 0 && time_ms <= steps.at(step) - range_ms {
+            continue;
+        }
+        outer.counts.add(step, 0, read);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subqueries_step_at_multiples_and_open_at_the_left() {
+        for (after, end, step, start, count) in [
+            // T01: `[1m:1m]` at an aligned time has one point.
+            (0, 60_000, 60_000, 60_000, 1),
+            (1, 60_000, 60_000, 60_000, 1),
+            (0, 59_999, 60_000, 60_000, 0),
+            (-40, 0, 20, -20, 2),
+            (-50, 0, 20, -40, 3),
+        ] {
+            let steps = subquery_steps(after, end, step);
+            assert_eq!(
+                (steps.start_ms, steps.count),
+                (start, count),
+                "{after} {end} {step}"
+            );
+        }
+    }
+}
