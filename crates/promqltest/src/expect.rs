@@ -162,10 +162,16 @@ pub(crate) fn check_annotations(eval: &Eval, output: &QueryOutput) -> Result<(),
         if expected.is_empty() {
             continue;
         }
-        if let Some(lost) = expected.iter().find(|e| !found.iter().any(|t| e.accepts(t))) {
+        if let Some(lost) = expected
+            .iter()
+            .find(|e| !found.iter().any(|t| e.accepts(t)))
+        {
             return Err(format!("no {name} like {lost}, got {found:?}"));
         }
-        if let Some(odd) = found.iter().find(|t| !expected.iter().any(|e| e.accepts(t))) {
+        if let Some(odd) = found
+            .iter()
+            .find(|t| !expected.iter().any(|e| e.accepts(t)))
+        {
             return Err(format!("unexpected {name} {odd:?}"));
         }
     }

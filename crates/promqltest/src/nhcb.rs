@@ -36,7 +36,9 @@ pub(crate) fn convert(
             _ => continue,
         };
         let pairs = labels.iter().filter(|(name, _)| *name != "le");
-        let of = Labels::from_pairs(pairs.map(|(n, v)| if n == METRIC_NAME { (n, base) } else { (n, v) }));
+        let of = Labels::from_pairs(
+            pairs.map(|(n, v)| if n == METRIC_NAME { (n, base) } else { (n, v) }),
+        );
         let steps = found.entry(of).or_default();
         for (step, point) in points.iter().enumerate() {
             let Point::Float(value) = point else { continue };
@@ -60,7 +62,9 @@ pub(crate) fn convert(
 fn native(mut classic: Classic) -> Result<FloatHistogram, String> {
     classic.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
     let last = classic.buckets.last().copied();
-    let count = classic.count.unwrap_or(last.map_or(0.0, |(_, count)| count));
+    let count = classic
+        .count
+        .unwrap_or(last.map_or(0.0, |(_, count)| count));
     if last.is_none_or(|(bound, _)| bound != f64::INFINITY) {
         classic.buckets.push((f64::INFINITY, count));
     }
@@ -68,7 +72,9 @@ fn native(mut classic: Classic) -> Result<FloatHistogram, String> {
     let mut before = 0.0;
     for (bound, cumulated) in &classic.buckets {
         if *cumulated < before {
-            return Err(format!("bucket {bound} has fewer observations than the one below"));
+            return Err(format!(
+                "bucket {bound} has fewer observations than the one below"
+            ));
         }
         counts.push(cumulated - before);
         before = *cumulated;
@@ -80,7 +86,12 @@ fn native(mut classic: Classic) -> Result<FloatHistogram, String> {
         sum: classic.sum,
         positive_spans: vec![Span { offset: 0, length }],
         positive_buckets: counts,
-        custom_values: classic.buckets.iter().map(|(bound, _)| *bound).filter(|b| b.is_finite()).collect(),
+        custom_values: classic
+            .buckets
+            .iter()
+            .map(|(bound, _)| *bound)
+            .filter(|b| b.is_finite())
+            .collect(),
         ..FloatHistogram::default()
     })
 }

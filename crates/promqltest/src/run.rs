@@ -207,7 +207,11 @@ fn expect_answer(
             let text = error.to_string();
             if text.contains(NOT_YET) || expected.accepts(&text) {
                 // What is not there yet must not pass for the failure that is wanted.
-                return if text.contains(NOT_YET) { Err(text) } else { Ok(None) };
+                return if text.contains(NOT_YET) {
+                    Err(text)
+                } else {
+                    Ok(None)
+                };
             }
             Err(format!("it should fail with {expected}, not with {text:?}"))
         }

@@ -5,9 +5,11 @@
 //! does not hide those after it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use gocompat::Regex;
 use model::{FloatHistogram, Labels};
+use promql_syntax::SequenceValue;
 
 use crate::start_times;
 
@@ -17,7 +19,7 @@ pub(crate) enum Point {
     /// No sample at this step.
     Missing,
     Float(f64),
-    Histogram(Box<FloatHistogram>),
+    Histogram(Arc<FloatHistogram>),
 }
 
 /// `load 5m` with its series.
@@ -336,8 +338,84 @@ fn annotation(eval: &mut Eval, line: &str) -> Result<(), String> {
 
 /// A number as Go's `ParseInt` with base 0 or `ParseFloat` reads it.
 fn number(text: &str) -> Option<f64> {
-    if let Ok(whole) = gocompat::strconv::parse_int(text, 0, 64) {
+    if let Ok(whole) = gocompat::strconv::parse_int(text, 0) {
         return Some(whole as f64);
     }
     gocompat::strconv::parse_float(text).ok()
+}
+
+/// Labels and values of a series line.
+fn series(line: &str) -> Result<(Labels, Vec<Point>), String> {
+    let description = promql_syntax::parse_series_desc(line).map_err(|error| error.to_string())?;
+    let points = description.values.into_iter().map(|value| match value {
+        SequenceValue::Omitted => Point::Missing,
+        SequenceValue::Float(value) => Point::Float(value),
+        SequenceValue::Histogram { histogram, .. } => Point::Histogram(histogram),
+    });
+    Ok((description.labels, points.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "
+# a comment
+load 10s
+  up{a=\"b\"} 1 _ 3
+  up@st 1s _ 1s
+
+clear
+eval instant at 50s sum(up)
+  expect no_warn
+  expect info regex: might.*counter
+  {} 4
+
+eval range from 0 to 1m step 10s up
+  up{a=\"b\"} 1+1x6
+
+eval_fail instant at 0 nope(
+  expected_fail_message 1:1: no
+
+eval instant at 10s \"x\"
+  expect string \"x\"
+
+eval instant at 0 5
+  5
+nonsense
+";
+
+    #[test]
+    fn reads_a_file() {
+        let statements = parse(FILE);
+        let lines: Vec<usize> = statements.iter().map(|s| s.line).collect();
+        assert_eq!(lines, [3, 7, 8, 13, 16, 19, 22, 24]);
+        let eval = |at: usize| match &statements[at].command {
+            Ok(Command::Eval(eval)) => eval,
+            other => panic!("{other:?}"),
+        };
+        // The line of start times has no samples after it.
+        assert!(statements[0].command.is_err());
+        assert_eq!(
+            (eval(2).time_ms, eval(2).query.as_str()),
+            (50_000, "sum(up)")
+        );
+        assert_eq!(eval(2).none_of, [Annotation::Warn]);
+        assert!(
+            eval(2).annotations[0]
+                .1
+                .accepts("metric might not be a counter")
+        );
+        assert_eq!(eval(2).series, [(Labels::empty(), vec![Point::Float(4.0)])]);
+        assert_eq!(
+            (eval(3).start_ms, eval(3).end_ms, eval(3).step_ms),
+            (0, 60_000, 10_000)
+        );
+        assert_eq!(eval(3).series[0].1.len(), 7);
+        assert!(eval(4).fail.as_ref().unwrap().accepts("1:1: no"));
+        assert!(!eval(4).fail.as_ref().unwrap().accepts("other"));
+        assert_eq!(eval(5).string.as_deref(), Some("x"));
+        assert_eq!(eval(6).scalar, Some(5.0));
+        assert!(statements[7].command.is_err());
+    }
 }
