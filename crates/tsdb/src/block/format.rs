@@ -138,19 +138,26 @@ impl FileReader {
 
     /// The page of `size` bytes at `offset`, without its checksum, which is verified.
     pub(crate) fn page(&self, offset: u64, size: usize) -> Result<&[u8], DecodeError> {
+        let (page, check) = self.split(offset, size)?;
+        if crc32c::crc32c(page) != u32::from_le_bytes(*check) {
+            return Err(DecodeError("checksum"));
+        }
+        Ok(page)
+    }
+
+    /// As [`FileReader::page`], for a page whose checksum was verified since the file was opened.
+    pub(crate) fn page_again(&self, offset: u64, size: usize) -> Result<&[u8], DecodeError> {
+        self.split(offset, size).map(|(page, _)| page)
+    }
+
+    fn split(&self, offset: u64, size: usize) -> Result<(&[u8], &[u8; CHECK_BYTES]), DecodeError> {
         let start = usize::try_from(offset).map_err(|_| DecodeError("page offset"))?;
         let end = start.checked_add(size).ok_or(DecodeError("page offset"))?;
         let bytes = self
             .bytes
             .get(start..end)
             .ok_or(DecodeError("page offset"))?;
-        let (page, check) = bytes
-            .split_last_chunk::<CHECK_BYTES>()
-            .ok_or(DecodeError("page size"))?;
-        if crc32c::crc32c(page) != u32::from_le_bytes(*check) {
-            return Err(DecodeError("checksum"));
-        }
-        Ok(page)
+        bytes.split_last_chunk().ok_or(DecodeError("page size"))
     }
 }
 

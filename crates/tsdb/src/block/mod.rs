@@ -10,8 +10,8 @@
 //! stored once per group and slice of time. Up to 64 neighbouring series of a group make a page
 //! of values (`codec::columns`).
 //!
-//! All that is read is checked first: every page has a CRC32C that is verified each time the page
-//! is taken from the mapping. Damage gives [`BlockError::Corrupt`] for what it touches; the rest
+//! All that is read is checked first: every page has a CRC32C that is verified when the page is
+//! read from the mapping; pages in the cache were. Damage gives [`BlockError::Corrupt`] for what it touches; the rest
 //! of the block stays readable.
 
 mod cache;
@@ -19,8 +19,10 @@ mod error;
 mod format;
 mod index;
 mod index_build;
+mod merge;
 mod meta;
 mod page;
+mod plan;
 mod postings;
 mod read;
 mod source;
@@ -29,7 +31,12 @@ mod write;
 
 pub use cache::PageCache;
 pub use error::BlockError;
+pub use merge::{MergeSource, merge_blocks};
 pub use meta::{BlockMeta, BlockParent, BlockStats, Compaction, Ulid};
+pub use plan::{
+    HINT_OUT_OF_ORDER, HINT_SELECTED_SERIES, HINT_STALE_SERIES, block_ranges, merged_compaction,
+    plan_compaction,
+};
 pub use read::{Block, BlockSeries};
 pub use source::{BlockSource, GroupInput, SeriesInput, Times};
 pub use write::{BlockParams, SAMPLES_AT_COMPACTION, SAMPLES_AT_FLUSH, remove_block, write_block};

@@ -257,18 +257,15 @@ impl Block {
             .column
             .map_or(0, |c| self.tables.columns[c as usize].count);
         let members = member_of(page, batch.members.len());
-        // Cached pages were verified when they were put there, and nobody changes the file; the
-        // bytes themselves are verified again, which costs far less than decoding them.
-        let bytes = self
-            .data
-            .page(page.offset, page.size as usize)
-            .map_err(|error| self.corrupt(error))?;
         let parsed = self.cache.get_or_load(self.number, page.offset, || {
+            let bytes = self.data.page(page.offset, page.size as usize)?;
             let parsed = ValuePage::parse(bytes, members, column_count as usize)?;
             let size = parsed.size_bytes();
             Ok((parsed, size))
         });
-        Ok((parsed.map_err(|error| self.corrupt(error))?, bytes))
+        let parsed = parsed.map_err(|error| self.corrupt(error))?;
+        let bytes = self.data.page_again(page.offset, page.size as usize);
+        Ok((parsed, bytes.map_err(|error| self.corrupt(error))?))
     }
 }
 

@@ -501,3 +501,81 @@ fn labels_and_limits() {
         0
     );
 }
+
+/// Two sources into one block each, and those into one.
+fn merge(disk: &MemoryDisk, sources: &[VecSource]) -> Option<Arc<Block>> {
+    let mut blocks = Vec::new();
+    for source in sources {
+        blocks.extend(write(disk, source, 30));
+    }
+    let parent = Path::new("/b");
+    let meta = merge_blocks(disk, parent, Ulid::new(5), &blocks).unwrap()?;
+    assert_eq!(meta.compaction.level, 2);
+    assert_eq!(meta.compaction.parents.len(), blocks.len());
+    Some(
+        Block::open(
+            disk,
+            &parent.join(meta.ulid.to_string()),
+            &PageCache::new(1 << 20),
+        )
+        .unwrap(),
+    )
+}
+
+proptest! {
+    #[test]
+    fn merging_unites_and_the_first_wins(sources in prop::collection::vec(any_source(), 0..4)) {
+        let mut expected = Naive::new();
+        let mut conflicts = false;
+        for source in &sources {
+            for (labels, column) in naive(source) {
+                let samples = expected.entry(labels).or_default();
+                for (time, bits) in column {
+                    conflicts |= *samples.entry(time).or_insert(bits) != bits;
+                }
+            }
+        }
+        let disk = MemoryDisk::new();
+        let Some(block) = merge(&disk, &sources) else {
+            prop_assert!(expected.is_empty());
+            return Ok(());
+        };
+        let found = read_all(&block).unwrap();
+        if conflicts {
+            // Which group comes first is not which block does: times are compared only.
+            let times = |naive: &Naive| -> Vec<(Labels, Vec<i64>)> {
+                naive.iter().map(|(l, c)| (l.clone(), c.keys().copied().collect())).collect()
+            };
+            prop_assert_eq!(times(&found), times(&expected));
+        } else {
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
+
+#[test]
+fn merging_neighbours_puts_their_groups_together() {
+    let disk = MemoryDisk::new();
+    let mut late = small_source();
+    for (group, all) in &mut late.groups {
+        let shift = |t: &mut i64| *t += 150_000;
+        group.timestamps.iter_mut().for_each(shift);
+        for series in all {
+            series.values.iter_mut().for_each(|v| *v += 1.0);
+            series.own.iter_mut().for_each(shift);
+        }
+    }
+    let sources = [small_source(), late];
+    let block = merge(&disk, &sources).unwrap();
+    let mut expected = naive(&sources[0]);
+    for (labels, column) in naive(&sources[1]) {
+        let samples = expected.get_mut(&labels).unwrap();
+        for (time, bits) in column {
+            samples.entry(time).or_insert(bits);
+        }
+    }
+    // Times overlap, so the first block's values must have won.
+    assert_eq!(read_all(&block).unwrap(), expected);
+    let tables = block.tables();
+    assert_eq!((tables.groups.len(), tables.columns.len()), (2, 2));
+}
