@@ -142,8 +142,11 @@ pub struct NumberLiteral {
 /// A text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StringLiteral {
-    /// The text without quotes and escapes.
+    /// The text without quotes and escapes; with replacement characters where it is no UTF-8.
     pub value: String,
+    /// The bytes of the text, if escapes (`"\xff"`) made them something else than UTF-8. Such a
+    /// text is legal but is no name, and no stored value equals it.
+    pub bytes: Option<Box<[u8]>>,
     /// With its quotes.
     pub position: Range<usize>,
 }

@@ -23,6 +23,7 @@ use crate::ast::{Expr, NumberLiteral, VectorSelector};
 use crate::error::{ParseError, ParseErrors};
 use crate::lexer::{Kind, Lexer, Token};
 use crate::series::SeriesDescription;
+use crate::text::Text;
 use crate::{DEPTH_MAX, ParseOptions};
 
 /// Why parsing ended early.
@@ -269,13 +270,26 @@ impl<'q> Parser<'q> {
     }
 
     /// The text of a string token, which must be the one read last.
-    fn unquoted(&mut self, token: Token) -> String {
+    fn unquoted(&mut self, token: Token) -> Text {
         let literal = self.text(token);
         crate::text::unquote(literal).unwrap_or_else(|| {
-            let quoted = gocompat::strconv::quote(literal);
-            self.error_at_last(format!("error unquoting string {quoted}: invalid syntax"));
-            String::new()
+            self.unquote_error(literal, "invalid syntax");
+            Text::from(String::new())
         })
+    }
+
+    /// The same where only UTF-8 can be stored: names of labels, and values of matchers.
+    fn unquoted_utf8(&mut self, token: Token) -> String {
+        let text = self.unquoted(token);
+        if text.bytes.is_some() {
+            self.unquote_error(self.text(token), "invalid UTF-8");
+        }
+        text.shown
+    }
+
+    fn unquote_error(&mut self, literal: &str, reason: &str) {
+        let quoted = gocompat::strconv::quote(literal);
+        self.error_at_last(format!("error unquoting string {quoted}: {reason}"));
     }
 }
 

@@ -11,12 +11,16 @@ use crate::ast::{
     VectorMatching, VectorSelector,
 };
 use crate::durations::literal_ms;
+use crate::text::quote_bytes;
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Expr::Number(number) => number.fmt(f),
-            Expr::String(string) => f.write_str(&quote(&string.value)),
+            Expr::String(string) => {
+                let bytes = string.bytes.as_deref().unwrap_or(string.value.as_bytes());
+                f.write_str(&quote_bytes(bytes))
+            }
             Expr::Vector(selector) => selector.fmt(f),
             Expr::Matrix(matrix) => matrix.fmt(f),
             Expr::Subquery(subquery) => subquery.fmt(f),

@@ -1,21 +1,57 @@
 //! String literals, and how errors quote what they found.
 
+use std::fmt;
+
+/// What a string literal says.
+#[derive(Debug)]
+pub(crate) struct Text {
+    /// With replacement characters where `bytes` are no UTF-8.
+    pub(crate) shown: String,
+    /// The bytes, if they are no UTF-8.
+    pub(crate) bytes: Option<Box<[u8]>>,
+}
+
+impl From<String> for Text {
+    fn from(shown: String) -> Text {
+        Text { shown, bytes: None }
+    }
+}
+
+impl From<Vec<u8>> for Text {
+    fn from(bytes: Vec<u8>) -> Text {
+        match String::from_utf8(bytes) {
+            Ok(shown) => Text::from(shown),
+            Err(error) => Text {
+                shown: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                bytes: Some(error.into_bytes().into_boxed_slice()),
+            },
+        }
+    }
+}
+
+/// As a double-quoted literal.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes.as_deref().unwrap_or(self.shown.as_bytes());
+        f.write_str(&quote_bytes(bytes))
+    }
+}
+
 /// The text of a string literal of the query language: Go's escapes between double or single
-/// quotes, or nothing but itself between back quotes. `None` if it is no such literal, or if its
-/// bytes (`"\xff"`) are no UTF-8.
-pub(crate) fn unquote(literal: &str) -> Option<String> {
+/// quotes, or nothing but itself between back quotes. `None` if it is no such literal.
+pub(crate) fn unquote(literal: &str) -> Option<Text> {
     let quote = literal.chars().next()?;
     let body = literal.get(1..)?.strip_suffix(quote)?;
     match quote {
-        '`' => (!body.contains('`')).then(|| body.to_owned()),
+        '`' => (!body.contains('`')).then(|| Text::from(body.to_owned())),
         '"' | '\'' => unescape(body, quote),
         _ => None,
     }
 }
 
-fn unescape(body: &str, quote: char) -> Option<String> {
+fn unescape(body: &str, quote: char) -> Option<Text> {
     if !body.contains(['\\', quote, '\n']) {
-        return Some(body.to_owned());
+        return Some(Text::from(body.to_owned()));
     }
     let mut bytes = Vec::with_capacity(body.len());
     let mut rest = body;
@@ -28,7 +64,7 @@ fn unescape(body: &str, quote: char) -> Option<String> {
             c => push_char(&mut bytes, c),
         }
     }
-    String::from_utf8(bytes).ok()
+    Some(Text::from(bytes))
 }
 
 /// Reads one escape after its backslash, and gives what follows.
@@ -74,6 +110,20 @@ fn push_char(bytes: &mut Vec<u8>, c: char) {
     bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
+/// Go's `strconv.Quote` of bytes, where those that are no UTF-8 turn into `\xff`.
+pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
+    let mut out = String::from("\"");
+    for chunk in bytes.utf8_chunks() {
+        let quoted = gocompat::strconv::quote(chunk.valid());
+        out.push_str(&quoted[1..quoted.len() - 1]);
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// Go's `%q` of a character; the end of the input reads as the replacement character.
 pub(crate) fn quote_char(c: Option<char>) -> String {
     let c = c.unwrap_or(char::REPLACEMENT_CHARACTER);
@@ -115,7 +165,7 @@ mod tests {
             ),
             (r#""\101\x41\u00e9\U0001F600""#, Some("AAé😀")),
             (r#""\xc3\xa9""#, Some("é")),
-            (r#""\xff""#, None),
+            (r#""\xff""#, Some("\u{fffd}")),
             (r#""\400""#, None),
             (r#""\x+1""#, None),
             (r#""\ud800""#, None),
@@ -124,8 +174,21 @@ mod tests {
             ("\"a\nb\"", None),
             ("", None),
         ] {
-            assert_eq!(unquote(literal).as_deref(), text, "{literal}");
+            let found = unquote(literal);
+            assert_eq!(
+                found.as_ref().map(|text| text.shown.as_str()),
+                text,
+                "{literal}"
+            );
         }
+    }
+
+    #[test]
+    fn keeps_bytes_that_are_no_text() {
+        let text = unquote(r#""a\xc5z\n\377é""#).unwrap();
+        assert_eq!(text.bytes.as_deref(), Some(&b"a\xc5z\n\xff\xc3\xa9"[..]));
+        assert_eq!(text.shown, "a\u{fffd}z\n\u{fffd}é");
+        assert_eq!(text.to_string(), r#""a\xc5z\n\xffé""#);
     }
 
     #[test]

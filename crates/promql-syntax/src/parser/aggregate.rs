@@ -115,15 +115,14 @@ impl Parser<'_> {
             return Ok(self.text(token).to_owned());
         }
         let label = self.unquoted(token);
-        if !model::NameScheme::Utf8.is_valid_label_name(&label) {
-            let quoted = gocompat::strconv::quote(&label);
+        if label.bytes.is_some() || label.shown.is_empty() {
             let position = token.start..token.end;
             self.error_at(
                 position,
-                format!("invalid label name for grouping: {quoted}"),
+                format!("invalid label name for grouping: {label}"),
             );
         }
-        Ok(label)
+        Ok(label.shown)
     }
 }
 

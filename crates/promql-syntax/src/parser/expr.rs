@@ -37,9 +37,13 @@ impl Parser<'_> {
             }
             Kind::String => {
                 let token = self.bump()?;
-                let value = self.unquoted(token);
-                let position = token.start..token.end;
-                self.leveled(Expr::String(StringLiteral { value, position }), 0)
+                let text = self.unquoted(token);
+                let string = StringLiteral {
+                    value: text.shown,
+                    bytes: text.bytes,
+                    position: token.start..token.end,
+                };
+                self.leveled(Expr::String(string), 0)
             }
             Kind::LeftParen => {
                 let open = self.bump()?;
@@ -146,7 +150,8 @@ impl Parser<'_> {
             if let Some(cardinality) = cardinality {
                 self.bump()?;
                 matching.cardinality = cardinality;
-                if self.peek()? == Kind::LeftParen {
+                let ahead = self.peek()?;
+                if ahead == Kind::LeftParen || !starts_expr(ahead) {
                     matching.include = self.grouping_labels()?;
                 }
             }

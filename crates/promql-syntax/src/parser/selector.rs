@@ -76,7 +76,7 @@ impl Parser<'_> {
         self.bump()?;
         let value = self.expect(Kind::String);
         let value_token = self.in_context(value, "label matching", "string")?;
-        let value = self.unquoted(value_token);
+        let value = self.unquoted_utf8(value_token);
         match Matcher::new(op, name, value) {
             Ok(matcher) => Ok(Some(matcher)),
             Err(error) => {
@@ -95,7 +95,7 @@ impl Parser<'_> {
             }
             Kind::String => {
                 let token = self.bump()?;
-                Ok((token, self.unquoted(token)))
+                Ok((token, self.unquoted_utf8(token)))
             }
             _ => Err(Stop::Unexpected),
         }
@@ -119,20 +119,28 @@ impl Parser<'_> {
     }
 
     /// Labels and the closing brace.
+    ///
+    /// Prometheus lets a label come twice here and refuses the series when it is stored; this says
+    /// at once where.
     fn label_set(&mut self, builder: &mut LabelsBuilder) -> Result<()> {
         while self.accept(Kind::RightBrace)?.is_none() {
             let name = self.label_name();
             let (token, name) = self.in_context(name, "label set", "identifier or \"}\"")?;
-            if self.accept(Kind::Assign)?.is_some() {
+            let (name, value) = if self.accept(Kind::Assign)?.is_some() {
                 let value = self.expect(Kind::String);
                 let value = self.in_context(value, "label set", "string")?;
-                let value = self.unquoted(value);
-                builder.set(&name, &value);
+                (name, self.unquoted_utf8(value))
             } else if token.kind == Kind::String {
-                builder.set(METRIC_NAME, &name);
+                (METRIC_NAME.to_owned(), name)
             } else {
                 return self.in_context(Err(Stop::Unexpected), "label set", "\"=\"");
+            };
+            if !builder.get(&name).is_empty() {
+                let quoted = gocompat::strconv::quote(&name);
+                let message = format!("label name {quoted} is not unique");
+                self.error_at(token.start..token.end, message);
             }
+            builder.set(&name, &value);
             if self.peek()? != Kind::RightBrace {
                 let comma = self.expect(Kind::Comma);
                 self.in_context(comma, "label set", "\",\" or \"}\"")?;
