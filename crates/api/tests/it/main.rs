@@ -1,6 +1,9 @@
 //! Requests and their answers, in process.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails there says where")]
+
 mod lifecycle;
 mod pages;
+mod sockets;
 mod streams;
 mod support;

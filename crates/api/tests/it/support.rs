@@ -70,7 +70,9 @@ impl Rig {
         let deps = Dependencies {
             queryable: Arc::new(store()),
             storage: Arc::new(Storage),
-            engine: Arc::new(Engine(EngineOptions::new(clock.clone()))),
+            engine: Arc::new(Engine(EngineOptions::new(
+                Arc::clone(&clock) as clock::SharedClock
+            ))),
             targets: Arc::new(Targets),
             registry: registry.clone(),
             clock,
