@@ -4,7 +4,7 @@ use promql_syntax::ParseOptions;
 
 use crate::app::{App, Call};
 use crate::ast::write_expr;
-use crate::error::{ApiError, ErrorKind};
+use crate::error::ApiError;
 use crate::reply::Reply;
 
 /// The parts of the language that the engine has switched on.
@@ -26,10 +26,7 @@ fn parsed(app: &App, call: &Call) -> Result<promql_syntax::Expr, ApiError> {
 /// `GET|POST /api/v1/format_query`
 pub(crate) fn format_query(app: &App, call: &Call) -> Reply {
     parsed(app, call)
-        .and_then(|_| {
-            let message = "formatting queries is not supported yet";
-            Err(ApiError::new(ErrorKind::Unavailable, message))
-        })
+        .map(|expr| Reply::data(|json| json.text(&promql_syntax::prettify(&expr))))
         .into()
 }
 
