@@ -6,7 +6,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::column::Column;
 use crate::error::QueryError;
 use crate::options::CancelToken;
 use crate::window::WindowCounts;
@@ -155,19 +154,6 @@ impl Counts {
         if let Some(slot) = self.per_step.as_mut().and_then(|steps| steps.get_mut(step)) {
             slot.0 += total;
             slot.1 += read;
-        }
-    }
-
-    /// The samples behind an instant selector: one for every value.
-    pub(crate) fn add_column(&mut self, column: &Column) {
-        let present = column.present() as u64;
-        self.total += present;
-        self.read += present;
-        if let Some(steps) = &mut self.per_step {
-            for (step, _) in column.iter() {
-                steps[step].0 += 1;
-                steps[step].1 += 1;
-            }
         }
     }
 

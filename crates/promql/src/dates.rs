@@ -4,6 +4,18 @@ use crate::gomath::to_i64;
 
 const DAY_S: i64 = 86_400;
 
+/// Days from the start of Go's calendar, 1 March of the year -292,277,022,400, to 1970. Seconds
+/// before that wrap around, which shows for what does not fit into an `i64` at all.
+const DAYS_BEFORE_1970: i64 = 292_277_022_400 / 400 * 146_097 + 719_468;
+
+/// Days since 1970 and the second of the day, as Go splits them.
+fn split(seconds: i64) -> (i64, i64) {
+    let before = (DAYS_BEFORE_1970 * DAY_S) as u64;
+    let absolute = (seconds as u64).wrapping_add(before);
+    let days = (absolute / DAY_S as u64) as i64 - DAYS_BEFORE_1970;
+    (days, (absolute % DAY_S as u64) as i64)
+}
+
 /// A day of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Date {
@@ -64,9 +76,7 @@ pub(crate) enum DatePart {
 impl DatePart {
     /// The part of a time in seconds since 1970; fractions are cut towards zero.
     pub(crate) fn of(self, seconds: f64) -> f64 {
-        let seconds = to_i64(seconds);
-        let days = seconds.div_euclid(DAY_S);
-        let second_of_day = seconds.rem_euclid(DAY_S);
+        let (days, second_of_day) = split(to_i64(seconds));
         let part = match self {
             DatePart::Minute => second_of_day / 60 % 60,
             DatePart::Hour => second_of_day / 3_600,
@@ -135,7 +145,10 @@ mod tests {
             .map(|part| part.of(seconds) as i64);
             assert_eq!(got, parts, "{seconds}");
         }
-        assert!(DatePart::Year.of(f64::NAN).is_finite());
+        // What Go makes of times that are none.
+        assert_eq!(DatePart::Year.of(f64::NAN), 292_277_026_596.0);
+        assert_eq!(DatePart::Month.of(f64::INFINITY), 12.0);
+        assert_eq!(DatePart::Minute.of(f64::NEG_INFINITY), 30.0);
         assert_eq!(rfc3339(1_136_239_445_900), "2006-01-02T22:04:05Z");
     }
 }

@@ -300,6 +300,7 @@ impl<'q> Evaluator<'q> {
             windows,
             as_time,
             histograms,
+            per_step: scope.counts.per_step.is_some(),
         })))
     }
 
@@ -467,11 +468,7 @@ impl<'a, 'q> Noter<'a, 'q> {
     ) -> Result<()> {
         match &self.flow.source {
             Source::Ready(_) => {}
-            Source::Instant(_) if self.flow.maps.is_empty() => counts.add_column(&piece.column),
-            Source::Instant(_) => {
-                counts.total += piece.sourced;
-                counts.read += piece.sourced;
-            }
+            Source::Instant(_) => counts.add_windows(&piece.windows, false),
             Source::Ranged(source) => {
                 let computed = matches!(source.ranges, crate::flow::Ranges::Computed(..));
                 counts.add_windows(&piece.windows, computed);

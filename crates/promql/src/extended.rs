@@ -21,6 +21,8 @@ struct Bounded {
     inner: std::ops::Range<usize>,
     left: f64,
     right: f64,
+    /// When the sample was from which the left border has its value.
+    first_ms: i64,
 }
 
 /// The borders of a window; `None` if nothing lies after its start.
@@ -35,7 +37,7 @@ fn bounded(w: &Window<'_>, smoothed: bool, is_counter: bool) -> Option<Bounded> 
     if smoothed {
         last = times[..last].partition_point(|&t| t < w.end_ms);
     }
-    if times[last] <= w.start_ms || (smoothed && times[first] > w.end_ms) {
+    if times[last] <= w.start_ms {
         return None;
     }
     let point = |at: usize| (times[at], values[at]);
@@ -49,7 +51,8 @@ fn bounded(w: &Window<'_>, smoothed: bool, is_counter: bool) -> Option<Bounded> 
     } else {
         values[last]
     };
-    if times[first] <= w.start_ms {
+    let first_ms = times[first];
+    if first_ms <= w.start_ms {
         first += 1;
     }
     let end = if times[last] >= w.end_ms {
@@ -61,6 +64,7 @@ fn bounded(w: &Window<'_>, smoothed: bool, is_counter: bool) -> Option<Bounded> 
         inner: first..end.max(first),
         left,
         right,
+        first_ms,
     })
 }
 
@@ -71,7 +75,11 @@ pub(crate) fn rate(
     is_counter: bool,
     per_second: bool,
 ) -> Option<f64> {
-    let bounded = bounded(w, windows.reach == Reach::Smoothed, is_counter)?;
+    let smoothed = windows.reach == Reach::Smoothed;
+    let bounded = bounded(w, smoothed, is_counter)?;
+    if smoothed && bounded.first_ms > w.end_ms {
+        return None;
+    }
     let mut result = bounded.right - bounded.left;
     if is_counter {
         let mut correction = 0.0;

@@ -178,6 +178,7 @@ pub(crate) struct InstantSource {
     /// The time of the samples instead of their value.
     pub(crate) as_time: bool,
     pub(crate) histograms: Histograms,
+    pub(crate) per_step: bool,
 }
 
 impl InstantSource {
@@ -204,6 +205,26 @@ impl InstantSource {
             timestamps, values, ..
         } = scratch;
         Ok(latest(timestamps, values, &self.windows, self.as_time))
+    }
+
+    /// The samples behind a column: one for every value. Upstream does not count those between
+    /// which it interpolates.
+    fn counts(&self, column: &Column) -> WindowCounts {
+        if self.windows.reach == Reach::Smoothed {
+            return WindowCounts::default();
+        }
+        let present = column.present() as u64;
+        let per_step = self.per_step.then(|| {
+            let mut per_step = vec![(0, 0); self.windows.steps.count];
+            column.iter().for_each(|(step, _)| per_step[step] = (1, 1));
+            per_step
+        });
+        WindowCounts {
+            total: present,
+            read: present,
+            peak: 0,
+            per_step,
+        }
     }
 
     /// A histogram hides older floats even if it is left out itself.
@@ -310,7 +331,13 @@ impl<'q> Flow<'q> {
     fn piece(&self, index: usize, scratch: &mut Samples) -> Result<Piece, QueryError> {
         let mut piece = match &self.source {
             Source::Ready(set) => Piece::of(set.series[index].column.clone()),
-            Source::Instant(source) => Piece::of(source.column(index, scratch)?),
+            Source::Instant(source) => {
+                let column = source.column(index, scratch)?;
+                Piece {
+                    windows: source.counts(&column),
+                    ..Piece::of(column)
+                }
+            }
             Source::Ranged(source) => {
                 let policy = source.function.histograms();
                 let mixed = source

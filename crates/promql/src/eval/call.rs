@@ -213,7 +213,11 @@ impl<'q> Evaluator<'q> {
             windows,
             function,
             arguments,
-            position: args[0].position.clone(),
+            position: match args[0].kind {
+                // By the time that upstream looks for it, a subquery's place is forgotten.
+                Kind::Subquery(_) => 0..0,
+                _ => args[0].position.clone(),
+            },
             per_step: scope.counts.per_step.is_some(),
         }));
         if function == RangeFunction::AbsentOverTime {
