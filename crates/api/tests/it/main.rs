@@ -9,4 +9,5 @@ mod pages;
 mod sockets;
 mod streams;
 mod support;
+mod syntax;
 mod wellformed;
