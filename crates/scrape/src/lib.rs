@@ -31,3 +31,6 @@ pub use manager::{ScrapeError, ScrapeManager, ScrapeOptions};
 pub use status::{
     FamilyMetadata, GlobalUrlOptions, Health, PoolStatus, TargetMetadata, TargetStatus,
 };
+
+#[cfg(test)]
+mod tests;

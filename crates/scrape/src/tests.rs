@@ -1,0 +1,8 @@
+//! Whole pools against a store in memory, with targets that answer by a script and a clock that
+//! jumps from one timer to the next.
+
+mod failures;
+mod life;
+mod pools;
+mod samples;
+mod support;
