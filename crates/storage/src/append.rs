@@ -50,6 +50,9 @@ pub struct Batch<'a> {
 
 /// What became of a batch. Samples that are refused one by one are counted here; the others of
 /// the batch are kept.
+///
+/// A staleness marker that comes too late for its series is refused as any sample is, but not
+/// counted: the series lives on elsewhere, which is no error of the writer's.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AppendOutcome {
     /// Written.

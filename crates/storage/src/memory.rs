@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::{FloatHistogram, Labels, Matcher};
+use model::{FloatHistogram, Labels, Matcher, is_stale_nan};
 use parking_lot::RwLock;
 
 use crate::append::{AppendError, AppendOutcome, Appender, Batch, GroupId, SeriesRef};
@@ -101,12 +101,12 @@ impl Appender for MemoryStore {
                     if last.to_bits() == value.to_bits() {
                         outcome.appended += 1;
                     } else {
-                        outcome.duplicate += 1;
+                        outcome.duplicate += usize::from(!is_stale_nan(value));
                     }
                     continue;
                 }
                 Some((&last_ms, _)) if last_ms >= timestamp_ms => {
-                    outcome.out_of_order += 1;
+                    outcome.out_of_order += usize::from(!is_stale_nan(value));
                     continue;
                 }
                 _ => {}
@@ -254,6 +254,10 @@ mod tests {
         assert_eq!(batch(10, 1.0).appended, 1);
         assert_eq!(batch(10, 2.0).duplicate, 1);
         assert_eq!(batch(9, 2.0).out_of_order, 1);
+        for at_ms in [9, 10] {
+            // A marker that comes too late is left out without a word.
+            assert_eq!(batch(at_ms, model::STALE_NAN), AppendOutcome::default());
+        }
         assert_eq!(batch(20, f64::NAN).appended, 1);
 
         let querier = store.querier(0, 15).unwrap();
