@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+use model::Labels;
 use parking_lot::Mutex;
-use storage::Appender;
+use storage::{AppendError, Appender, GroupId};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) shutdown: CancellationToken,
     /// All loops.
     pub(crate) tasks: TaskTracker,
+    /// How many loops have a group open: for a while there are two, if a target comes back.
+    groups: Mutex<HashMap<GroupId, usize, foldhash::fast::RandomState>>,
     bodies: Idle<Vec<u8>>,
     scratches: Idle<Box<Scratch>>,
     large_pages: Semaphore,
@@ -63,9 +67,33 @@ impl Shared {
             make_fetch,
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            groups: Mutex::default(),
             bodies: Idle::default(),
             scratches: Idle::default(),
             large_pages: Semaphore::new(cores),
+        }
+    }
+
+    /// Opens the group with these labels.
+    ///
+    /// # Errors
+    /// As [`Appender::open_group`].
+    pub(crate) fn open_group(&self, labels: &Labels) -> Result<GroupId, AppendError> {
+        let mut groups = self.groups.lock();
+        let group = self.appender.open_group(labels)?;
+        *groups.entry(group).or_default() += 1;
+        Ok(group)
+    }
+
+    /// Closes a group that [`Shared::open_group`] opened, once the last one does.
+    pub(crate) fn close_group(&self, group: GroupId) {
+        let mut groups = self.groups.lock();
+        if let Some(count) = groups.get_mut(&group) {
+            *count -= 1;
+            if *count == 0 {
+                groups.remove(&group);
+                self.appender.close_group(group);
+            }
         }
     }
 

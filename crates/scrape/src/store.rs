@@ -103,6 +103,7 @@ impl TargetStore {
                 Ok(outcome) if !outcome.unknown.is_empty() && is_first => {
                     self.cache.forget(&outcome.unknown);
                     self.report.forget(&outcome.unknown);
+                    self.close_group(storing.shared);
                     is_first = false;
                     continue;
                 }
@@ -156,9 +157,7 @@ impl TargetStore {
 
     /// Nothing more comes from the target.
     pub(crate) fn close(&mut self, shared: &Shared, job: &str) {
-        if let Some(group) = self.group.take() {
-            shared.appender.close_group(group);
-        }
+        self.close_group(shared);
         let (entries, bytes) = std::mem::take(&mut self.metadata_counted);
         let metrics = &shared.metrics;
         metrics.metadata_entries.with(&[job]).add(-(entries as f64));
@@ -260,12 +259,18 @@ impl TargetStore {
         })
     }
 
+    fn close_group(&mut self, shared: &Shared) {
+        if let Some(group) = self.group.take() {
+            shared.close_group(group);
+        }
+    }
+
     fn open_group(&mut self, shared: &Shared, target: &Target) -> Result<GroupId, AppendError> {
         match self.group {
             Some(group) => Ok(group),
             None => Ok(*self
                 .group
-                .insert(shared.appender.open_group(&target.group_labels())?)),
+                .insert(shared.open_group(&target.group_labels())?)),
         }
     }
 

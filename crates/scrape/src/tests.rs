@@ -3,6 +3,7 @@
 
 mod failures;
 mod life;
+mod loopback;
 mod pools;
 mod samples;
 mod support;
