@@ -12,7 +12,7 @@ fn main() -> io::Result<()> {
     let dist = Path::new(&variable("CARGO_MANIFEST_DIR")).join("../../ui/dist");
     let out = PathBuf::from(variable("OUT_DIR"));
     println!("cargo::rerun-if-changed=build.rs");
-    // A folder that is not there yet is watched by the one above it.
+    // A folder that is not there yet is seen to appear by watching the one above it.
     let watched = if dist.is_dir() {
         &dist
     } else {
