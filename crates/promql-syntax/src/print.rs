@@ -62,7 +62,7 @@ impl VectorSelector {
             .filter(|matcher| !self.is_own_name(matcher))
             .map(ToString::to_string)
             .collect();
-        if matchers.is_empty() {
+        if matchers.is_empty() && !self.name.is_empty() {
             return Ok(());
         }
         matchers.sort_unstable();
