@@ -1,20 +1,40 @@
 //! The database as a whole.
+//!
+//! [`Db::open`] returns at once. A thread opens the blocks and replays the log into the head; then
+//! the database is ready, one thread syncs the log now and then and another one calls
+//! [`Db::maintain`]: when the head spans one and a half times a block's time, its oldest part is
+//! written as a block and forgotten, the log is cut, and retention removes old blocks.
+//!
+//! In the data folder lie `lock`, `wal/` (`docs/formats/wal.md`), `chunks_head/` (sealed chunks of
+//! the head, the same page) and one folder a block (`docs/formats/block.md`).
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use clock::SharedClock;
 use disk::{Disk, DiskLock};
 use model::Labels;
-use parking_lot::Mutex;
-use storage::memory::MemoryStore;
+use parking_lot::{Condvar, Mutex};
 use storage::{
     AppendError, AppendOutcome, Appender, Batch, BlockStatus, GroupId, Querier, Queryable,
     ReplayProgress, SeriesRef, StorageError, StorageStatus, TsdbStats,
 };
 
+use crate::block::{BlockParams, Compaction, SAMPLES_AT_FLUSH, Ulid, write_block};
+use crate::blocks::Blocks;
+use crate::head::{Head, Progress};
+use crate::metrics::{self, Metrics};
 use crate::options::{Options, Retention};
+use crate::querier::DbQuerier;
+
+/// How often the database looks after itself.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
+/// A log of so many segments is cut even if no block was written.
+const SEGMENTS_MAX: usize = 3;
 
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -38,106 +58,426 @@ pub enum OpenError {
     },
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting = 0,
+    Ready = 1,
+    Closed = 2,
+}
+
+/// What the database's threads and queriers share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    disk: Arc<dyn Disk>,
+    options: Options,
+    clock: SharedClock,
+    pub(crate) head: Head,
+    pub(crate) blocks: Blocks,
+    retention: Mutex<Retention>,
+    phase: AtomicU8,
+    progress: Progress,
+    metrics: Metrics,
+    /// Whether threads are to end, and what wakes them.
+    stop: Mutex<bool>,
+    wake: Condvar,
+    /// Held by who writes blocks, cuts the log or removes blocks.
+    maintaining: Mutex<()>,
+}
+
 /// An open database. Shared by everything that writes or reads samples.
 #[derive(Debug)]
 pub struct Db {
-    retention: Mutex<Retention>,
-    interim: MemoryStore,
-    _lock: Option<Box<dyn DiskLock>>,
+    inner: Arc<Inner>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    lock: Mutex<Option<Box<dyn DiskLock>>>,
 }
 
 impl Db {
     /// Opens the data folder. Returns at once: the log is replayed by threads of the database,
     /// and until they are done [`StorageStatus::is_ready`] is false and appends and queries
-    /// answer "not ready".
+    /// answer "not ready". Without [`Options::background`] it returns when all is read.
     ///
     /// # Errors
     /// If the folder cannot be used.
     pub fn open(
         disk: Arc<dyn Disk>,
         options: Options,
-        _clock: SharedClock,
-        _registry: &telemetry::Registry,
+        clock: SharedClock,
+        registry: &telemetry::Registry,
     ) -> Result<Arc<Db>, OpenError> {
-        let io = |what, path: &PathBuf| {
-            let path = path.clone();
-            move |source| OpenError::Io { what, path, source }
-        };
-        disk.create_dir_all(&options.path)
-            .map_err(io("create", &options.path))?;
-        let path = options.path.join("lock");
+        let path = options.path.clone();
+        disk.create_dir_all(&path)
+            .map_err(io_error("create", &path))?;
+        let lock_path = path.join("lock");
         let lock = if options.no_lockfile {
             None
         } else {
-            Some(disk.lock(&path).map_err(io("lock", &path))?)
+            let lock = disk.lock(&lock_path);
+            Some(lock.map_err(|error| lock_error(error, &lock_path))?)
+        };
+        let head = Head::new(
+            &disk,
+            &path,
+            options.block_duration_min_ms,
+            options.wal_segment_bytes,
+            options.wal_sync_interval.is_zero(),
+        );
+        let background = options.background;
+        let inner = Arc::new(Inner {
+            head: head.map_err(io_error("create the log's folder in", &path))?,
+            blocks: Blocks::new(Arc::clone(&disk), path.clone()),
+            retention: Mutex::new(options.retention),
+            phase: AtomicU8::new(Phase::Starting as u8),
+            progress: Progress::default(),
+            metrics: Metrics::new(registry),
+            stop: Mutex::new(false),
+            wake: Condvar::new(),
+            maintaining: Mutex::new(()),
+            disk,
+            options,
+            clock,
+        });
+        metrics::register(registry, &Arc::downgrade(&inner));
+        let threads = if background {
+            start_threads(&inner).map_err(io_error("start the threads of", &path))?
+        } else {
+            inner.start().map_err(io_error("read the data in", &path))?;
+            Vec::new()
         };
         Ok(Arc::new(Db {
-            retention: Mutex::new(options.retention),
-            interim: MemoryStore::new(),
-            _lock: lock,
+            inner,
+            threads: Mutex::new(threads),
+            lock: Mutex::new(lock),
         }))
     }
 
     /// Changes what may stay on disk; blocks are removed at the next [`Db::maintain`].
     pub fn set_retention(&self, retention: Retention) {
-        *self.retention.lock() = retention;
+        *self.inner.retention.lock() = retention;
     }
 
     /// Writes due blocks, compacts, applies retention, frees memory. Runs in a thread of the
     /// database unless [`Options::background`] is off.
-    pub fn maintain(&self) {}
+    pub fn maintain(&self) {
+        if self.inner.phase() == Phase::Ready {
+            self.inner.maintain();
+        }
+    }
+
+    /// Brings everything that was appended to the medium. Runs in a thread of the database every
+    /// [`Options::wal_sync_interval`], unless [`Options::background`] is off.
+    ///
+    /// # Errors
+    /// What the operating system says; what is durable is then unknown.
+    pub fn sync(&self) -> io::Result<()> {
+        self.inner.sync()
+    }
 
     /// Stops the database's threads and brings all that was appended to the medium. Appends and
     /// queries answer "not ready" afterwards.
-    pub fn close(&self) {}
+    pub fn close(&self) {
+        self.stop_threads();
+        let _turn = self.inner.maintaining.lock();
+        let before = self.inner.phase.swap(Phase::Closed as u8, SeqCst);
+        if before == Phase::Ready as u8
+            && let Err(error) = self.inner.sync()
+        {
+            tracing::error!(%error, "The log could not be synced at the end");
+        }
+        *self.lock.lock() = None;
+    }
+
+    fn stop_threads(&self) {
+        *self.inner.stop.lock() = true;
+        self.inner.wake.notify_all();
+        for thread in self.threads.lock().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("A thread of the database panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        self.stop_threads();
+    }
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Io { what, path, source }
+}
+
+fn lock_error(error: io::Error, path: &Path) -> OpenError {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Locked {
+            path: path.to_owned(),
+        },
+        _ => io_error("lock", path)(error),
+    }
+}
+
+fn start_threads(inner: &Arc<Inner>) -> io::Result<Vec<JoinHandle<()>>> {
+    let maintainer = Arc::clone(inner);
+    let maintain = std::thread::Builder::new().name("tsdb".to_owned());
+    let maintain = maintain.spawn(move || {
+        if let Err(error) = maintainer.start() {
+            tracing::error!(%error, "The data could not be read; the server is not ready");
+            return;
+        }
+        while maintainer.wait(MAINTENANCE_INTERVAL) {
+            maintainer.maintain();
+        }
+    })?;
+    let mut threads = vec![maintain];
+    let interval = inner.options.wal_sync_interval;
+    if !interval.is_zero() {
+        let syncer = Arc::clone(inner);
+        let sync = std::thread::Builder::new().name("tsdb-sync".to_owned());
+        threads.push(sync.spawn(move || {
+            while syncer.wait(interval) {
+                if let Err(error) = syncer.sync() {
+                    tracing::error!(%error, "The log could not be synced");
+                }
+            }
+        })?);
+    }
+    Ok(threads)
+}
+
+impl Inner {
+    fn phase(&self) -> Phase {
+        match self.phase.load(SeqCst) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            _ => Phase::Closed,
+        }
+    }
+
+    /// What may stay on disk.
+    pub(crate) fn retention(&self) -> Retention {
+        *self.retention.lock()
+    }
+
+    /// Bytes of a folder, 0 if it cannot be read.
+    pub(crate) fn size_of(&self, dir: &Path) -> u64 {
+        disk::size_of_dir(&*self.disk, dir).unwrap_or(0)
+    }
+
+    fn stopping(&self) -> bool {
+        *self.stop.lock()
+    }
+
+    /// Waits; false if the thread is to end.
+    fn wait(&self, time: Duration) -> bool {
+        let mut stop = self.stop.lock();
+        if !*stop {
+            self.wake.wait_for(&mut stop, time);
+        }
+        !*stop
+    }
+
+    /// Reads what is on disk.
+    fn start(&self) -> io::Result<()> {
+        let began = self.clock.monotonic();
+        let refused = self.blocks.load()?;
+        self.metrics.reloads.inc();
+        self.metrics.reload_failures.add(refused as f64);
+        let valid_ms = self.blocks.max_ms().unwrap_or(i64::MIN);
+        let stop = || self.stopping();
+        self.head
+            .replay(&*self.disk, valid_ms, &self.progress, &stop)?;
+        if self.stopping() {
+            return Ok(());
+        }
+        let took = self.clock.monotonic().saturating_sub(began).as_secs_f64();
+        self.metrics.replay_seconds.set(took);
+        tracing::info!(
+            series = self.head.series_count(),
+            blocks = self.blocks.all().len(),
+            seconds = took,
+            "The data were read"
+        );
+        let (from, to) = (Phase::Starting as u8, Phase::Ready as u8);
+        let _ = self.phase.compare_exchange(from, to, SeqCst, SeqCst);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let began = self.clock.monotonic();
+        let result = self.head.wal.sync();
+        let took = self.clock.monotonic().saturating_sub(began);
+        self.metrics.wal_fsync_seconds.observe(took.as_secs_f64());
+        result
+    }
+
+    fn maintain(&self) {
+        let _turn = self.maintaining.lock();
+        self.metrics.compactions_triggered.inc();
+        let mut flushed = false;
+        while let Some((min_ms, end_ms)) = self.head.due_block() {
+            if self.stopping() || !self.flush(min_ms, end_ms) {
+                break;
+            }
+            flushed = true;
+        }
+        if flushed || self.segment_count() >= SEGMENTS_MAX {
+            self.truncate_wal();
+        }
+        self.apply_retention();
+    }
+
+    /// Writes a block and lets the head forget it; whether that went well.
+    fn flush(&self, min_ms: i64, end_ms: i64) -> bool {
+        let began = self.clock.monotonic();
+        let ulid = Ulid::new(self.clock.now_ms());
+        let params = BlockParams {
+            ulid,
+            min_ms,
+            max_ms: end_ms,
+            compaction: Compaction {
+                level: 1,
+                ..Compaction::default()
+            },
+            samples_per_chunk_max: SAMPLES_AT_FLUSH,
+        };
+        let mut source = self.head.block_source(min_ms, end_ms);
+        let written = write_block(&*self.disk, &self.options.path, &params, &mut source);
+        let written = written.and_then(|meta| match meta {
+            Some(meta) => self.blocks.add(meta.ulid).map(|()| Some(meta)),
+            None => Ok(None),
+        });
+        let took = |began| self.clock.monotonic().saturating_sub(began).as_secs_f64();
+        match written {
+            Ok(Some(meta)) => {
+                self.metrics.compactions.inc();
+                self.metrics.reloads.inc();
+                self.metrics.compaction_seconds.observe(took(began));
+                tracing::info!(
+                    %ulid, min_ms, end_ms, samples = meta.stats.num_samples, seconds = took(began),
+                    "A block was written from the head"
+                );
+            }
+            Ok(None) => {}
+            Err(error) => {
+                self.metrics.compactions_failed.inc();
+                tracing::error!(%error, min_ms, end_ms, "A block could not be written");
+                return false;
+            }
+        }
+        let began = self.clock.monotonic();
+        self.head.truncate(end_ms);
+        self.metrics.head_truncate_seconds.observe(took(began));
+        true
+    }
+
+    fn segment_count(&self) -> usize {
+        let entries = self.disk.list(self.head.wal.dir());
+        entries.map_or(0, |entries| entries.len())
+    }
+
+    fn truncate_wal(&self) {
+        let began = self.clock.monotonic();
+        self.metrics.checkpoints.inc();
+        let idle_ms = self.options.block_duration_min_ms / 4;
+        match self.head.truncate_wal(idle_ms) {
+            Ok(()) => self.metrics.wal_truncations.inc(),
+            Err(error) => {
+                self.metrics.checkpoints_failed.inc();
+                self.metrics.wal_truncations_failed.inc();
+                tracing::error!(%error, "The log could not be cut");
+            }
+        }
+        let took = self.clock.monotonic().saturating_sub(began);
+        self.metrics
+            .wal_truncate_seconds
+            .observe(took.as_secs_f64());
+    }
+
+    fn apply_retention(&self) {
+        let retention = self.retention();
+        let other = self.size_of(self.head.wal.dir()) + self.size_of(self.head.chunks_dir());
+        match self.blocks.retain(&retention, other) {
+            Ok(removed) => {
+                self.metrics.time_retentions.add(removed.by_time as f64);
+                self.metrics.size_retentions.add(removed.by_size as f64);
+            }
+            Err(error) => tracing::error!(%error, "An old block could not be removed"),
+        }
+    }
+}
+
+impl Db {
+    fn ready(&self) -> Result<&Head, AppendError> {
+        match self.inner.phase() {
+            Phase::Ready => Ok(&self.inner.head),
+            _ => Err(AppendError::NotReady),
+        }
+    }
 }
 
 impl Appender for Db {
     fn open_group(&self, labels: &Labels) -> Result<GroupId, AppendError> {
-        self.interim.open_group(labels)
+        self.ready()?.open_group(labels)
     }
 
     fn close_group(&self, group: GroupId) {
-        self.interim.close_group(group);
+        if let Ok(head) = self.ready() {
+            head.close_group(group);
+        }
     }
 
     fn series(&self, group: GroupId, labels: &Labels) -> Result<SeriesRef, AppendError> {
-        self.interim.series(group, labels)
+        self.ready()?.series(group, labels)
     }
 
     fn append(&self, batch: Batch<'_>) -> Result<AppendOutcome, AppendError> {
-        self.interim.append(batch)
+        let outcome = self.ready()?.append(batch)?;
+        self.inner.metrics.count(&outcome);
+        Ok(outcome)
     }
 }
 
 impl Queryable for Db {
     fn querier(&self, min_ms: i64, max_ms: i64) -> Result<Box<dyn Querier>, StorageError> {
-        self.interim.querier(min_ms, max_ms)
+        match self.inner.phase() {
+            Phase::Ready => {
+                let inner = Arc::clone(&self.inner);
+                Ok(Box::new(DbQuerier::new(inner, min_ms, max_ms)))
+            }
+            _ => Err(StorageError::NotReady),
+        }
     }
 }
 
 impl StorageStatus for Db {
     fn is_ready(&self) -> bool {
-        true
+        self.inner.phase() == Phase::Ready
     }
 
     fn replay_progress(&self) -> ReplayProgress {
-        ReplayProgress::default()
+        let Progress { min, max, current } = &self.inner.progress;
+        ReplayProgress {
+            min: min.load(SeqCst),
+            max: max.load(SeqCst),
+            current: current.load(SeqCst),
+        }
     }
 
-    fn stats(&self, _limit: usize) -> TsdbStats {
-        TsdbStats::default()
+    fn stats(&self, limit: usize) -> TsdbStats {
+        self.inner.head.stats(limit)
     }
 
     fn blocks(&self) -> Vec<BlockStatus> {
-        Vec::new()
+        self.inner.blocks.status()
     }
 
     fn retention_text(&self) -> String {
-        crate::options::retention_text(&self.retention.lock())
+        crate::options::retention_text(&self.inner.retention())
     }
 
     fn corruption_count(&self) -> u64 {
-        0
+        self.inner.head.counts.corruptions.load(SeqCst)
     }
 }

@@ -5,18 +5,24 @@
 
 #[allow(dead_code, reason = "lands from its face inwards")]
 pub mod block;
+mod blocks;
 mod db;
+mod head;
+mod merge;
+mod metrics;
 mod options;
 #[allow(
     dead_code,
     reason = "head and blocks that use it land one after the other"
 )]
 mod postings;
+mod querier;
 #[allow(
     dead_code,
     reason = "head and blocks that use it land one after the other"
 )]
 mod select;
+mod wal;
 
 pub use db::{Db, OpenError};
 pub use options::{Options, Retention};

@@ -1,0 +1,242 @@
+//! The blocks of a database: found at start, added by flushes, removed by retention.
+//!
+//! A folder that is being written or removed ends in `.tmp` and is removed at start. A block that
+//! cannot be read is set aside (`.corrupt`): the server starts and says so, and nobody's data is
+//! deleted for it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use disk::Disk;
+use parking_lot::Mutex;
+use storage::BlockStatus;
+
+use crate::block::{Block, BlockError, PageCache, Ulid};
+use crate::options::Retention;
+
+/// Ends the names of folders that are not whole.
+const TEMPORARY_SUFFIX: &str = ".tmp";
+/// Ends the names of folders that were set aside.
+const CORRUPT_SUFFIX: &str = ".corrupt";
+/// Bytes of parsed pages that all blocks together keep.
+const CACHE_BYTES_MAX: usize = 32 << 20;
+
+/// All open blocks.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    cache: Arc<PageCache>,
+    /// Oldest first.
+    open: ArcSwap<Vec<Arc<Block>>>,
+    changing: Mutex<()>,
+}
+
+/// How many blocks went for which reason.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Removed {
+    pub(crate) by_time: u64,
+    pub(crate) by_size: u64,
+}
+
+impl Blocks {
+    /// No blocks yet, in the data folder.
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf) -> Blocks {
+        Blocks {
+            disk,
+            path,
+            cache: PageCache::new(CACHE_BYTES_MAX),
+            open: ArcSwap::default(),
+            changing: Mutex::new(()),
+        }
+    }
+
+    /// Opens what is in the data folder; how many blocks had to be set aside.
+    pub(crate) fn load(&self) -> io::Result<u64> {
+        let mut refused = 0;
+        for entry in self.disk.list(&self.path)? {
+            let path = self.path.join(&entry.name);
+            if let Some(name) = entry.name.strip_suffix(TEMPORARY_SUFFIX) {
+                if entry.is_dir && name.parse::<Ulid>().is_ok() {
+                    tracing::info!(path = %path.display(), "Removing a block that is not whole");
+                    self.disk.remove_dir_all(&path)?;
+                }
+                continue;
+            }
+            if !entry.is_dir || entry.name.parse::<Ulid>().is_err() {
+                continue;
+            }
+            match Block::open(&*self.disk, &path, &self.cache) {
+                Ok(block) => self.insert(block),
+                Err(error) => {
+                    refused += 1;
+                    self.set_aside(&path, &error);
+                }
+            }
+        }
+        Ok(refused)
+    }
+
+    fn set_aside(&self, path: &Path, error: &BlockError) {
+        let BlockError::Corrupt { .. } = error else {
+            tracing::error!(path = %path.display(), %error, "A block cannot be opened");
+            return;
+        };
+        let mut aside = path.to_owned().into_os_string();
+        aside.push(CORRUPT_SUFFIX);
+        let aside = PathBuf::from(aside);
+        let moved = self.disk.rename(path, &aside);
+        tracing::error!(
+            path = %path.display(), %error, moved = moved.is_ok(),
+            "A block is corrupt and was set aside"
+        );
+    }
+
+    fn insert(&self, block: Arc<Block>) {
+        let _turn = self.changing.lock();
+        let mut all = Vec::clone(&self.open.load());
+        all.push(block);
+        all.sort_by_key(|block| (block.meta().min_time, block.meta().max_time));
+        self.open.store(Arc::new(all));
+    }
+
+    /// Opens a block that was just written.
+    pub(crate) fn add(&self, ulid: Ulid) -> Result<(), BlockError> {
+        let path = self.path.join(ulid.to_string());
+        self.insert(Block::open(&*self.disk, &path, &self.cache)?);
+        Ok(())
+    }
+
+    /// All blocks, oldest first.
+    pub(crate) fn all(&self) -> Arc<Vec<Arc<Block>>> {
+        self.open.load_full()
+    }
+
+    /// Bytes of all blocks.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.all().iter().map(|block| block.size_bytes()).sum()
+    }
+
+    /// End of the newest block.
+    pub(crate) fn max_ms(&self) -> Option<i64> {
+        self.all().iter().map(|block| block.meta().max_time).max()
+    }
+
+    /// What the API shows.
+    pub(crate) fn status(&self) -> Vec<BlockStatus> {
+        let all = self.all();
+        let status = all.iter().map(|block| {
+            let meta = block.meta();
+            BlockStatus {
+                ulid: meta.ulid.to_string(),
+                min_time_ms: meta.min_time,
+                max_time_ms: meta.max_time,
+                series: meta.stats.num_series,
+                samples: meta.stats.num_samples,
+                size_bytes: block.size_bytes(),
+            }
+        });
+        status.collect()
+    }
+
+    /// Removes blocks that retention does not keep. `other_bytes` is what log and head take.
+    pub(crate) fn retain(&self, retention: &Retention, other_bytes: u64) -> io::Result<Removed> {
+        let all = self.all();
+        let spans: Vec<_> = all
+            .iter()
+            .map(|block| (block.meta().max_time, block.size_bytes()))
+            .collect();
+        let total_bytes = match retention.percentage > 0.0 {
+            true => self.disk.space(&self.path)?.total_bytes,
+            false => 0,
+        };
+        let (doomed, removed) = doomed(&spans, retention, other_bytes, total_bytes);
+        for at in doomed {
+            self.remove(&all[at])?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes a block. Queries that have it open go on reading it.
+    fn remove(&self, block: &Arc<Block>) -> io::Result<()> {
+        let ulid = block.meta().ulid.to_string();
+        let path = self.path.join(&ulid);
+        let going = self.path.join(format!("{ulid}{TEMPORARY_SUFFIX}"));
+        self.disk.rename(&path, &going)?;
+        {
+            let _turn = self.changing.lock();
+            let mut all = Vec::clone(&self.open.load());
+            all.retain(|other| !Arc::ptr_eq(other, block));
+            self.open.store(Arc::new(all));
+        }
+        tracing::info!(%ulid, "Removing a block that retention does not keep");
+        self.disk.remove_dir_all(&going)
+    }
+}
+
+/// Which of the blocks, given as end and bytes, go. Time counts from the newest block's end, not
+/// from now: a server that was off for a month does not lose everything at start.
+fn doomed(
+    spans: &[(i64, u64)],
+    retention: &Retention,
+    other_bytes: u64,
+    total_bytes: u64,
+) -> (Vec<usize>, Removed) {
+    let mut removed = Removed::default();
+    let newest = spans.iter().map(|(max_ms, _)| *max_ms).max();
+    let mut bytes_max = u64::MAX;
+    if retention.size_bytes > 0 {
+        bytes_max = retention.size_bytes;
+    }
+    if retention.percentage > 0.0 {
+        bytes_max = bytes_max.min((total_bytes as f64 * retention.percentage / 100.0) as u64);
+    }
+    let mut order: Vec<usize> = (0..spans.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(spans[at].0));
+    let mut bytes = other_bytes;
+    let mut doomed = Vec::new();
+    for at in order {
+        let (max_ms, size) = spans[at];
+        bytes = bytes.saturating_add(size);
+        let age_ms = newest.unwrap_or(max_ms).saturating_sub(max_ms);
+        if retention.time_ms > 0 && age_ms >= retention.time_ms && age_ms > 0 {
+            removed.by_time += 1;
+        } else if bytes > bytes_max {
+            removed.by_size += 1;
+        } else {
+            continue;
+        }
+        doomed.push(at);
+    }
+    (doomed, removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_counts_from_the_newest_block() {
+        let spans = [(10, 5), (20, 5), (30, 5), (40, 5)];
+        let keep = |time_ms, size_bytes, percentage| Retention {
+            time_ms,
+            size_bytes,
+            percentage,
+        };
+        for (retention, want, by_time, by_size) in [
+            (keep(0, 0, 0.0), vec![], 0, 0),
+            (keep(21, 0, 0.0), vec![0], 1, 0),
+            (keep(20, 0, 0.0), vec![1, 0], 2, 0),
+            (keep(1, 0, 0.0), vec![2, 1, 0], 3, 0),
+            (keep(0, 13, 0.0), vec![1, 0], 0, 2),
+            (keep(30, 13, 0.0), vec![1, 0], 1, 1),
+            (keep(0, 0, 7.0), vec![2, 1, 0], 0, 3),
+            (keep(0, 1, 0.0), vec![3, 2, 1, 0], 0, 4),
+        ] {
+            let want = (want, Removed { by_time, by_size });
+            assert_eq!(doomed(&spans, &retention, 2, 100), want, "{retention:?}");
+        }
+    }
+}

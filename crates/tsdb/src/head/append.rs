@@ -1,0 +1,341 @@
+//! Groups, series and batches: the writing side of the head.
+
+use std::sync::Arc;
+use std::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
+
+use model::Labels;
+use parking_lot::MutexGuard;
+use storage::{AppendError, AppendOutcome, Batch, GroupId, Sample, SeriesRef, TimedSample};
+
+use super::Head;
+use super::chunk::SIDE_SAMPLES_MAX;
+use super::group::{Group, Prepared, Scratch, State, Taken, group_and_slot, reference};
+use crate::wal::frame::{self, Kind};
+use crate::wal::record;
+
+/// Slots of a group; what a row takes.
+const SLOTS_MAX: usize = codec::row::SLOTS_MAX;
+
+fn limit(what: &str) -> AppendError {
+    AppendError::Limit(what.to_owned())
+}
+
+/// A group that a batch writes to, locked.
+struct Locked<'a> {
+    group: &'a Group,
+    state: MutexGuard<'a, State>,
+    taken: Taken,
+}
+
+impl Head {
+    /// The group with these labels, made if it is new.
+    pub(crate) fn open_group(&self, labels: &Labels) -> Result<GroupId, AppendError> {
+        if let Some(group) = self.find_group(labels) {
+            return Ok(group);
+        }
+        let mut groups = self.groups.write();
+        if let Some(&id) = groups.by_labels.get(labels) {
+            return Ok(GroupId(id));
+        }
+        let id = groups.next;
+        groups.next = id.checked_add(1).ok_or_else(|| limit("too many groups"))?;
+        let group = Arc::new(Group::new(id, labels.clone()));
+        groups.by_id.insert(id, group);
+        groups.by_labels.insert(labels.clone(), id);
+        Ok(GroupId(id))
+    }
+
+    fn find_group(&self, labels: &Labels) -> Option<GroupId> {
+        let groups = self.groups.read();
+        let id = *groups.by_labels.get(labels)?;
+        let group = groups.by_id.get(&id)?;
+        group.state.lock().closed = false;
+        Some(GroupId(id))
+    }
+
+    fn group(&self, id: u32) -> Option<Arc<Group>> {
+        self.groups.read().by_id.get(&id).cloned()
+    }
+
+    /// Says that nothing more comes for the group: it goes when its samples are in blocks.
+    pub(crate) fn close_group(&self, group: GroupId) {
+        if let Some(group) = self.group(group.0) {
+            group.state.lock().closed = true;
+        }
+    }
+
+    /// The series with these labels, made in the group if it is new.
+    pub(crate) fn series(&self, group: GroupId, labels: &Labels) -> Result<SeriesRef, AppendError> {
+        {
+            let index = self.index.read();
+            if let Some(id) = index.id_of(labels) {
+                return Ok(SeriesRef(index.home(id)));
+            }
+        }
+        if labels.is_empty() {
+            return Err(AppendError::InvalidLabels {
+                labels: labels.clone(),
+                reason: "empty labelset".to_owned(),
+            });
+        }
+        let mut index = self.index.write();
+        if let Some(id) = index.id_of(labels) {
+            return Ok(SeriesRef(index.home(id)));
+        }
+        let group = self
+            .group(group.0)
+            .ok_or_else(|| limit("the group is not open"))?;
+        let mut state = group.state.lock();
+        if state.series.len() >= SLOTS_MAX {
+            return Err(limit("too many series in a group"));
+        }
+        let series = reference(group.id, state.series.len() as u32);
+        let id = index
+            .insert(labels, series.0)
+            .map_err(|_| limit("too many series in the head"))?;
+        let slot = state.add_slot(id);
+        state.pending.push((slot, labels.clone()));
+        self.counts.series_created.fetch_add(1, Relaxed);
+        Ok(series)
+    }
+
+    /// The oldest time that is taken now.
+    fn floor_ms(&self) -> i64 {
+        let valid_ms = self.valid_ms.load(SeqCst);
+        match self.max_ms.load(SeqCst) {
+            i64::MIN => valid_ms,
+            max_ms => valid_ms.max(max_ms.saturating_sub(self.range_ms / 2)),
+        }
+    }
+
+    /// Writes a batch.
+    pub(crate) fn append(&self, batch: Batch<'_>) -> Result<AppendOutcome, AppendError> {
+        if batch.timed.len() > SIDE_SAMPLES_MAX / 2 {
+            return Err(limit("too many samples with own timestamps in a batch"));
+        }
+        let Some(group) = self.group(batch.group.0) else {
+            let all = batch.samples.iter().map(|sample| sample.series);
+            let unknown = all.chain(batch.timed.iter().map(|sample| sample.series));
+            return Ok(AppendOutcome {
+                unknown: unknown.collect(),
+                ..AppendOutcome::default()
+            });
+        };
+        let own = |series: SeriesRef| group_and_slot(series).0 == group.id;
+        let foreign = batch.samples.iter().any(|s| !own(s.series))
+            || batch.timed.iter().any(|s| !own(s.series));
+        if foreign {
+            return self.append_across(&group, batch);
+        }
+        let mut outcome = AppendOutcome::default();
+        self.with_scratch(|scratch, taken| {
+            let mut locked = Locked {
+                group: &group,
+                state: group.state.lock(),
+                taken: std::mem::take(taken),
+            };
+            self.take_own(&mut locked, batch, scratch, &mut outcome);
+            let result = self.commit(std::slice::from_mut(&mut locked), batch, scratch);
+            *taken = locked.taken;
+            result
+        })?;
+        self.count_outcome(&outcome);
+        Ok(outcome)
+    }
+
+    fn count_outcome(&self, outcome: &AppendOutcome) {
+        let unknown = outcome.unknown.len() as u64;
+        if unknown > 0 {
+            self.counts.series_not_found.fetch_add(unknown, Relaxed);
+        }
+    }
+
+    /// Checks what a batch has for its own group.
+    fn take_own(
+        &self,
+        locked: &mut Locked<'_>,
+        batch: Batch<'_>,
+        scratch: &mut Scratch,
+        outcome: &mut AppendOutcome,
+    ) {
+        let Locked {
+            group,
+            state,
+            taken,
+        } = locked;
+        let (floor_ms, at_ms) = (self.floor_ms(), batch.timestamp_ms);
+        if state.crosses(at_ms, self.range_ms) {
+            self.seal(group, state, scratch);
+            state.stagger(group.id);
+        }
+        taken.reset(state);
+        let files = &self.files;
+        state.take_samples(
+            group.id,
+            at_ms,
+            batch.samples,
+            floor_ms,
+            files,
+            taken,
+            outcome,
+        );
+        for sample in batch.timed {
+            if group_and_slot(sample.series).0 == group.id {
+                state.take_timed(at_ms, sample, floor_ms, files, taken, outcome);
+            }
+        }
+    }
+
+    /// A batch with series that other groups have: their samples go beside the rows of those
+    /// groups. All groups are locked at once, so that the batch stays one.
+    fn append_across(
+        &self,
+        group: &Arc<Group>,
+        batch: Batch<'_>,
+    ) -> Result<AppendOutcome, AppendError> {
+        let mut outcome = AppendOutcome::default();
+        let shared = |sample: &Sample| TimedSample {
+            series: sample.series,
+            timestamp_ms: batch.timestamp_ms,
+            value: sample.value,
+        };
+        let all = batch.samples.iter().map(shared);
+        let mut foreign: Vec<_> = all.chain(batch.timed.iter().copied()).collect();
+        foreign.retain(|sample| group_and_slot(sample.series).0 != group.id);
+        let mut ids: Vec<u32> = foreign
+            .iter()
+            .map(|sample| group_and_slot(sample.series).0)
+            .collect();
+        ids.push(group.id);
+        ids.sort_unstable();
+        ids.dedup();
+        let groups: Vec<_> = ids.iter().filter_map(|&id| self.group(id)).collect();
+        foreign.retain(|sample| {
+            let id = group_and_slot(sample.series).0;
+            let known = groups.iter().any(|group| group.id == id);
+            if !known {
+                outcome.unknown.push(sample.series);
+            }
+            known
+        });
+        self.with_scratch(|scratch, _| {
+            let mut locked = Vec::with_capacity(groups.len());
+            for group in &groups {
+                let state = group.state.lock();
+                let taken = Taken::default();
+                locked.push(Locked {
+                    group,
+                    state,
+                    taken,
+                });
+            }
+            let floor_ms = self.floor_ms();
+            for part in &mut locked {
+                if part.group.id == group.id {
+                    self.take_own(part, batch, scratch, &mut outcome);
+                    continue;
+                }
+                let Locked {
+                    group,
+                    state,
+                    taken,
+                } = part;
+                taken.reset(state);
+                for sample in &foreign {
+                    if group_and_slot(sample.series).0 == group.id {
+                        let at_ms = batch.timestamp_ms;
+                        state.take_timed(at_ms, sample, floor_ms, &self.files, taken, &mut outcome);
+                    }
+                }
+            }
+            self.commit(&mut locked, batch, scratch)
+        })?;
+        self.count_outcome(&outcome);
+        Ok(outcome)
+    }
+
+    /// Writes what was taken to the log and lets queries see it; or nothing of it.
+    fn commit(
+        &self,
+        locked: &mut [Locked<'_>],
+        batch: Batch<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), AppendError> {
+        if locked.iter().all(|part| part.taken.is_empty()) {
+            return Ok(());
+        }
+        let at_ms = batch.timestamp_ms;
+        let prepared = put_frames(locked, at_ms, &mut scratch.frame)?;
+        let log = |error: std::io::Error| AppendError::Log(error.to_string());
+        let position = self.wal.append(&scratch.frame).map_err(log)?;
+        if self.sync_every_append {
+            self.wal.sync_to(position.end).map_err(log)?;
+        }
+        let epoch = self.epoch.fetch_add(1, SeqCst) + 1;
+        for (part, prepared) in locked.iter_mut().zip(&prepared) {
+            let Locked { state, taken, .. } = part;
+            state.pending = Vec::new();
+            if !taken.is_empty() {
+                state.publish(at_ms, taken, prepared, scratch, epoch, position.segment);
+                self.note_times(state, at_ms, taken);
+            }
+        }
+        scratch.frame.clear();
+        for part in locked {
+            if part.state.is_full() {
+                self.seal(part.group, &mut part.state, scratch);
+            }
+        }
+        Ok(())
+    }
+
+    fn note_times(&self, state: &State, at_ms: i64, taken: &Taken) {
+        self.max_ms.fetch_max(state.max_ms, SeqCst);
+        self.min_ms.fetch_min(taken.min_ms(at_ms), SeqCst);
+    }
+
+    /// Seals what a group has open.
+    pub(super) fn seal(&self, group: &Group, state: &mut State, scratch: &mut Scratch) {
+        state.seal(group.id, self.oldest_query(), &self.files, scratch);
+        let columns = state.series.len() as u64;
+        self.counts.chunks_created.fetch_add(columns, Relaxed);
+    }
+}
+
+/// Writes the definitions that the log lacks and the batch.
+fn put_frames(
+    locked: &[Locked<'_>],
+    at_ms: i64,
+    out: &mut Vec<u8>,
+) -> Result<Vec<Prepared>, AppendError> {
+    out.clear();
+    for Locked { group, state, .. } in locked {
+        if !state.pending.is_empty() {
+            let start = frame::begin(out, Kind::Define);
+            let series = state.pending.iter().map(|(slot, labels)| (*slot, labels));
+            record::put_define(out, group.id, &group.labels, series);
+            frame::finish(out, start);
+        }
+    }
+    let start = frame::begin(out, Kind::Batch);
+    let parts = locked.iter();
+    let prepared = parts.map(
+        |Locked {
+             group,
+             state,
+             taken,
+         }| {
+            if taken.is_empty() {
+                Prepared::default()
+            } else {
+                state.put_part(group.id, at_ms, taken, out)
+            }
+        },
+    );
+    let prepared = prepared.collect();
+    frame::finish(out, start);
+    if out.len() - start > frame::PAYLOAD_BYTES_MAX {
+        return Err(limit("batch too large"));
+    }
+    Ok(prepared)
+}

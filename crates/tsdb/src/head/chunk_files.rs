@@ -1,0 +1,299 @@
+//! The files that sealed chunks go to, so that they need no memory.
+//!
+//! Chunks are frames, as in the log, and are read through a mapping. A file is full at
+//! [`FILE_BYTES_MAX`] or when the head is truncated, and is removed when all its chunks are in
+//! blocks. Nothing is synced here: the log keeps what is not synced (`Head::truncate_wal`). A
+//! chunk that cannot be written stays in memory and is written later.
+
+use std::io;
+use std::ops::{Deref, Range};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use disk::{Disk, DiskFile, Mapping};
+use parking_lot::Mutex;
+
+use super::chunk::ChunkHead;
+use crate::wal::frame::{self, Frames, Kind};
+
+/// First bytes of every file, the format's version last.
+const FILE_HEADER: &[u8; 8] = b"PMONCHK\x01";
+/// Small enough that old files go soon, large enough that there are few.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// A file of chunks.
+#[derive(Debug)]
+pub(crate) struct ChunkFile {
+    number: u64,
+    path: PathBuf,
+    /// A mapping of at least what was read so far.
+    mapping: Mutex<Option<Mapping>>,
+}
+
+impl ChunkFile {
+    /// A mapping that reaches to `end`.
+    fn map(&self, disk: &dyn Disk, end: usize) -> io::Result<Mapping> {
+        let mut mapping = self.mapping.lock();
+        if let Some(mapping) = mapping.as_ref().filter(|m| m.len() >= end) {
+            return Ok(mapping.clone());
+        }
+        let fresh = disk.map(&self.path)?;
+        if fresh.len() < end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        *mapping = Some(fresh.clone());
+        Ok(fresh)
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    Memory(Mapping),
+    File(Arc<ChunkFile>, Range<usize>),
+}
+
+/// A sealed chunk.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) head: ChunkHead,
+    place: Place,
+}
+
+impl Chunk {
+    /// Whether it is in a file.
+    pub(crate) fn is_saved(&self) -> bool {
+        matches!(self.place, Place::File(..))
+    }
+}
+
+/// The bytes of a chunk.
+#[derive(Debug, Clone)]
+pub(crate) struct ChunkBytes {
+    mapping: Mapping,
+    range: Range<usize>,
+}
+
+impl Deref for ChunkBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.mapping[self.range.clone()]
+    }
+}
+
+#[derive(Debug, Default)]
+struct Writer {
+    number: u64,
+    length: u64,
+    file: Option<(Arc<dyn DiskFile>, Arc<ChunkFile>)>,
+    unsynced: Vec<Arc<dyn DiskFile>>,
+    dir_unsynced: bool,
+}
+
+/// All files of chunks.
+#[derive(Debug)]
+pub(crate) struct ChunkFiles {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    writer: Mutex<Writer>,
+}
+
+/// What was found at start.
+#[derive(Debug, Default)]
+pub(crate) struct FoundChunks {
+    pub(crate) chunks: Vec<Arc<Chunk>>,
+    /// Stretches of bytes that were no chunk, the ends of files apart.
+    pub(crate) corruptions: u64,
+}
+
+impl ChunkFiles {
+    /// Files in `dir`, which exists.
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf) -> ChunkFiles {
+        ChunkFiles {
+            disk,
+            dir,
+            writer: Mutex::default(),
+        }
+    }
+
+    /// The folder.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A chunk from the payload of a frame; written if the disk takes it.
+    pub(crate) fn add(&self, frame: &[u8], head: ChunkHead) -> Chunk {
+        let place = match self.append(frame) {
+            Ok((file, at)) => Place::File(file, at + frame::HEADER_BYTES..at + frame.len()),
+            Err(error) => {
+                tracing::warn!(%error, "A chunk cannot be written and stays in memory");
+                Place::Memory(Mapping::held(frame[frame::HEADER_BYTES..].to_vec()))
+            }
+        };
+        Chunk { head, place }
+    }
+
+    /// Tries again to write a chunk that is in memory only.
+    pub(crate) fn save(&self, chunk: &Chunk) -> io::Result<Chunk> {
+        let Place::Memory(bytes) = &chunk.place else {
+            let (head, place) = (chunk.head.clone(), chunk.place.clone());
+            return Ok(Chunk { head, place });
+        };
+        let mut frame = Vec::with_capacity(frame::HEADER_BYTES + bytes.len());
+        let start = frame::begin(&mut frame, Kind::Chunk);
+        frame.extend_from_slice(bytes);
+        frame::finish(&mut frame, start);
+        let (file, at) = self.append(&frame)?;
+        let place = Place::File(file, at + frame::HEADER_BYTES..at + frame.len());
+        let head = chunk.head.clone();
+        Ok(Chunk { head, place })
+    }
+
+    fn append(&self, frame: &[u8]) -> io::Result<(Arc<ChunkFile>, usize)> {
+        let mut writer = self.writer.lock();
+        let full = writer.length + frame.len() as u64 > FILE_BYTES_MAX;
+        let (file, chunk_file) = match &writer.file {
+            Some(open) if !full => open.clone(),
+            _ => self.begin_file(&mut writer)?,
+        };
+        let at = writer.length;
+        if let Err(error) = file.append(frame) {
+            if file.truncate(at).is_err() {
+                writer.file = None;
+                writer.unsynced.push(file);
+            }
+            return Err(error);
+        }
+        writer.length += frame.len() as u64;
+        Ok((chunk_file, at as usize))
+    }
+
+    fn begin_file(&self, writer: &mut Writer) -> io::Result<(Arc<dyn DiskFile>, Arc<ChunkFile>)> {
+        let before = writer.file.take();
+        writer.unsynced.extend(before.map(|(file, _)| file));
+        let number = writer.number + 1;
+        let path = self.dir.join(format!("{number:08}"));
+        let file = self.disk.create(&path)?;
+        if let Err(error) = file.append(FILE_HEADER) {
+            let _ = self.disk.remove_file(&path);
+            return Err(error);
+        }
+        let chunk_file = Arc::new(ChunkFile {
+            number,
+            path,
+            mapping: Mutex::new(None),
+        });
+        writer.number = number;
+        writer.length = FILE_HEADER.len() as u64;
+        writer.dir_unsynced = true;
+        writer.file = Some((Arc::clone(&file), Arc::clone(&chunk_file)));
+        Ok((file, chunk_file))
+    }
+
+    /// Lets the next chunk begin a new file.
+    pub(crate) fn cut(&self) {
+        let mut writer = self.writer.lock();
+        let before = writer.file.take();
+        writer.unsynced.extend(before.map(|(file, _)| file));
+    }
+
+    /// Brings all that was written to the medium.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let (files, dir) = {
+            let mut writer = self.writer.lock();
+            let mut files = std::mem::take(&mut writer.unsynced);
+            files.extend(writer.file.as_ref().map(|(file, _)| Arc::clone(file)));
+            (files, std::mem::take(&mut writer.dir_unsynced))
+        };
+        let mut result = Ok(());
+        for file in &files {
+            result = result.and(file.sync());
+        }
+        if dir {
+            result = result.and(self.disk.sync_dir(&self.dir));
+        }
+        if result.is_err() {
+            let mut writer = self.writer.lock();
+            writer.dir_unsynced |= dir;
+            writer.file = None;
+            writer.unsynced.extend(files);
+        }
+        result
+    }
+
+    /// The bytes of a chunk.
+    pub(crate) fn bytes(&self, chunk: &Chunk) -> io::Result<ChunkBytes> {
+        match &chunk.place {
+            Place::Memory(mapping) => Ok(ChunkBytes {
+                mapping: mapping.clone(),
+                range: 0..mapping.len(),
+            }),
+            Place::File(file, range) => Ok(ChunkBytes {
+                mapping: file.map(&*self.disk, range.end)?,
+                range: range.clone(),
+            }),
+        }
+    }
+
+    /// Removes files that hold none of `chunks` and are not written any more.
+    pub(crate) fn remove_unused<'a>(
+        &self,
+        chunks: impl Iterator<Item = &'a Arc<Chunk>>,
+    ) -> io::Result<()> {
+        let mut used = std::collections::BTreeSet::new();
+        for chunk in chunks {
+            if let Place::File(file, _) = &chunk.place {
+                used.insert(file.number);
+            }
+        }
+        let writer = self.writer.lock();
+        let current = writer.file.as_ref().map(|(_, file)| file.number);
+        for number in self.numbers()? {
+            if !used.contains(&number) && Some(number) != current {
+                let path = self.dir.join(format!("{number:08}"));
+                self.disk.remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers(&self) -> io::Result<Vec<u64>> {
+        let entries = self.disk.list(&self.dir)?;
+        let names = entries.iter().filter(|entry| entry.name.len() == 8);
+        Ok(names.filter_map(|e| e.name.parse().ok()).collect())
+    }
+
+    /// Reads all files, checking every chunk; new chunks go to a new file.
+    pub(crate) fn load(&self) -> io::Result<FoundChunks> {
+        let mut found = FoundChunks::default();
+        for number in self.numbers()? {
+            let path = self.dir.join(format!("{number:08}"));
+            let mapping = self.disk.map(&path)?;
+            let file = Arc::new(ChunkFile {
+                number,
+                path,
+                mapping: Mutex::new(Some(mapping.clone())),
+            });
+            let mut writer = self.writer.lock();
+            writer.number = writer.number.max(number);
+            drop(writer);
+            for frame in Frames::new(&mapping, FILE_HEADER.len()) {
+                match frame {
+                    Ok(frame) if frame.kind == Kind::Chunk => {
+                        let Ok(head) = ChunkHead::parse(frame.payload) else {
+                            found.corruptions += 1;
+                            continue;
+                        };
+                        let range = frame.at..frame.at + frame.payload.len();
+                        let place = Place::File(Arc::clone(&file), range);
+                        found.chunks.push(Arc::new(Chunk { head, place }));
+                    }
+                    Ok(_) => {}
+                    // A torn end is what a crash leaves; the log still has these samples.
+                    Err(gap) => found.corruptions += u64::from(gap.end < mapping.len()),
+                }
+            }
+        }
+        Ok(found)
+    }
+}

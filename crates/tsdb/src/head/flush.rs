@@ -1,0 +1,363 @@
+//! Out of the head: what blocks are written from, and forgetting what is in them.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
+
+use codec::varint;
+use model::Labels;
+use storage::{Samples, StorageError};
+
+use super::Head;
+use super::chunk_files::{Chunk, ChunkBytes};
+use super::group::{GONE, Group};
+use crate::block::{BlockError, BlockSource, GroupInput, SeriesInput, Times};
+use crate::wal::frame::{self, Kind};
+use crate::wal::record;
+
+/// Series in one definition of a checkpoint: a few hundred kilobytes a frame.
+const SERIES_PER_FRAME: usize = 10_000;
+
+/// A chunk that a block takes samples from.
+struct Piece {
+    chunk: Arc<Chunk>,
+    bytes: ChunkBytes,
+    times: Vec<i64>,
+}
+
+/// Gives a block its samples, group by group.
+pub(crate) struct HeadSource<'a> {
+    head: &'a Head,
+    groups: std::vec::IntoIter<Arc<Group>>,
+    min_ms: i64,
+    /// Included.
+    max_ms: i64,
+    pieces: Vec<Piece>,
+    times: Vec<i64>,
+    series: std::vec::IntoIter<(Labels, u32)>,
+    /// Samples with own times of the series that was given last.
+    own: Option<(Labels, Samples)>,
+    samples: Samples,
+}
+
+fn source_error(error: impl std::fmt::Display) -> BlockError {
+    BlockError::Source(StorageError::Corrupt(format!("head chunk: {error}")))
+}
+
+impl Head {
+    /// The span of the next block that is due: when samples span more than one and a half times
+    /// a block's.
+    pub(crate) fn due_block(&self) -> Option<(i64, i64)> {
+        let (min_ms, max_ms) = self.time_range()?;
+        let min_ms = min_ms.max(self.valid_ms());
+        (max_ms.saturating_sub(min_ms) > self.range_ms / 2 * 3).then(|| {
+            let from = min_ms.div_euclid(self.range_ms) * self.range_ms;
+            (from, from + self.range_ms)
+        })
+    }
+
+    /// The samples from `min_ms` to before `end_ms`, for a block. Nothing is taken into that
+    /// time any more.
+    pub(crate) fn block_source(&self, min_ms: i64, end_ms: i64) -> HeadSource<'_> {
+        self.seal_before(end_ms);
+        let mut groups = self.all_groups();
+        groups.sort_by(|a, b| a.labels.cmp(&b.labels));
+        HeadSource {
+            head: self,
+            groups: groups.into_iter(),
+            min_ms,
+            max_ms: end_ms - 1,
+            pieces: Vec::new(),
+            times: Vec::new(),
+            series: Vec::new().into_iter(),
+            own: None,
+            samples: Samples::default(),
+        }
+    }
+
+    /// Seals groups that have something open from before `end_ms`: those that were idle since.
+    fn seal_before(&self, end_ms: i64) {
+        for group in self.all_groups() {
+            let mut state = group.state.lock();
+            if state.is_open() && state.open_min_ms().is_some_and(|ms| ms < end_ms) {
+                self.with_scratch(|scratch, _| self.seal(&group, &mut state, scratch));
+            }
+        }
+    }
+
+    /// Forgets samples before `before_ms`, which blocks have, and series that have no other.
+    pub(crate) fn truncate(&self, before_ms: i64) {
+        self.valid_ms.fetch_max(before_ms, SeqCst);
+        self.seal_before(before_ms);
+        self.files.cut();
+        let mut dropped = 0;
+        for group in self.all_groups() {
+            let mut state = group.state.lock();
+            state.chunks.retain(|chunk| {
+                let keep = chunk.head.max_ms >= before_ms;
+                dropped += if keep { 0 } else { chunk.head.slots as u64 };
+                keep
+            });
+        }
+        self.counts.chunks_removed.fetch_add(dropped, Relaxed);
+        self.forget_series(before_ms);
+        self.note_oldest();
+        self.counts.truncations.fetch_add(1, Relaxed);
+    }
+
+    /// Finds the oldest sample again.
+    pub(super) fn note_oldest(&self) {
+        let groups = self.all_groups();
+        let oldest = groups
+            .iter()
+            .filter_map(|group| group.state.lock().min_ms());
+        let valid_ms = self.valid_ms();
+        let oldest = oldest.min().map_or(i64::MAX, |ms| ms.max(valid_ms));
+        self.min_ms.store(oldest, SeqCst);
+        if oldest == i64::MAX {
+            self.max_ms.store(i64::MIN, SeqCst);
+        }
+    }
+
+    /// Removes series without samples from `before_ms` on from the index, and groups without
+    /// series.
+    fn forget_series(&self, before_ms: i64) {
+        let mut index = self.index.write();
+        let mut keep = vec![true; index.len()];
+        let groups = self.all_groups();
+        for group in &groups {
+            let state = &mut *group.state.lock();
+            for (id, span) in state.series.iter_mut().zip(&state.spans) {
+                let dead = match span.is_empty() {
+                    true => state.closed,
+                    false => span.ends_before(before_ms),
+                };
+                if dead && *id != GONE {
+                    keep[*id as usize] = false;
+                    *id = GONE;
+                    state.gone += 1;
+                }
+            }
+        }
+        let removed = keep.iter().filter(|keep| !**keep).count();
+        if removed > 0 {
+            let (kept, moved) = index.retain(|id| keep[id as usize]);
+            *index = kept;
+            for group in &groups {
+                for id in group
+                    .state
+                    .lock()
+                    .series
+                    .iter_mut()
+                    .filter(|id| **id != GONE)
+                {
+                    *id = moved[*id as usize].expect("every series that is not gone is kept");
+                }
+            }
+            self.counts
+                .series_removed
+                .fetch_add(removed as u64, Relaxed);
+        }
+        drop(index);
+        let mut table = self.groups.write();
+        for group in groups {
+            let state = group.state.lock();
+            let empty = state.gone == state.series.len() && state.chunks.is_empty();
+            if empty && state.closed && !state.is_open() {
+                table.by_id.remove(&group.id);
+                table.by_labels.remove(&group.labels);
+            }
+        }
+    }
+
+    /// Removes segments of the log and chunk files that nothing needs any more.
+    pub(crate) fn truncate_wal(&self, seal_idle_ms: i64) -> io::Result<()> {
+        let max_ms = self.max_ms.load(SeqCst);
+        self.seal_idle(max_ms.saturating_sub(seal_idle_ms));
+        let mut first = self.wal.cut() + 1;
+        let groups = self.all_groups();
+        for group in &groups {
+            let mut state = group.state.lock();
+            state.save_chunks(&self.files)?;
+            first = first.min(state.needs_segment().unwrap_or(u64::MAX));
+        }
+        self.files.sync()?;
+        let mut frames = Vec::new();
+        self.put_checkpoint(&groups, &mut frames);
+        self.wal.write_checkpoint(first, &frames)?;
+        let mut used = Vec::new();
+        for group in self.all_groups() {
+            used.extend(group.state.lock().chunks.iter().cloned());
+        }
+        self.files.remove_unused(used.iter())
+    }
+
+    fn seal_idle(&self, before_ms: i64) {
+        for group in self.all_groups() {
+            let mut state = group.state.lock();
+            if state.is_open() && state.last_batch_ms < before_ms {
+                self.with_scratch(|scratch, _| self.seal(&group, &mut state, scratch));
+            }
+        }
+    }
+
+    /// Definitions of all groups and series.
+    fn put_checkpoint(&self, groups: &[Arc<Group>], out: &mut Vec<u8>) {
+        let index = self.index.read();
+        for group in groups {
+            let series: Vec<(u32, u32)> = {
+                let state = group.state.lock();
+                let slots = state.series.iter().zip(0..);
+                slots
+                    .filter(|(id, _)| **id != GONE)
+                    .map(|(id, slot)| (slot, *id))
+                    .collect()
+            };
+            let mut parts = series.chunks(SERIES_PER_FRAME);
+            let mut part = parts.next();
+            loop {
+                let labels = part.unwrap_or(&[]).iter();
+                let labels: Vec<_> = labels
+                    .map(|(slot, id)| (*slot, index.labels(*id)))
+                    .collect();
+                let start = frame::begin(out, Kind::Define);
+                let series = labels.iter().map(|(slot, labels)| (*slot, labels));
+                record::put_define(out, group.id, &group.labels, series);
+                frame::finish(out, start);
+                part = parts.next();
+                if part.is_none() {
+                    break;
+                }
+            }
+        }
+        drop(index);
+        let start = frame::begin(out, Kind::End);
+        varint::put(out, u64::from(self.groups.read().next));
+        frame::finish(out, start);
+    }
+}
+
+impl HeadSource<'_> {
+    /// Takes up a group; false if it has nothing for the block.
+    fn take_up(&mut self, group: &Group) -> Result<bool, BlockError> {
+        let index = self.head.index.read();
+        let state = group.state.lock();
+        self.pieces.clear();
+        for chunk in &state.chunks {
+            if chunk.head.min_ms > self.max_ms || chunk.head.max_ms < self.min_ms {
+                continue;
+            }
+            let bytes = self.head.files.bytes(chunk).map_err(source_error)?;
+            let times = chunk.head.times(&bytes).map_err(source_error)?;
+            let chunk = Arc::clone(chunk);
+            self.pieces.push(Piece {
+                chunk,
+                bytes,
+                times,
+            });
+        }
+        if self.pieces.is_empty() {
+            return Ok(false);
+        }
+        let slots = state.series.iter().zip(&state.spans).zip(0..);
+        let slots =
+            slots.filter(|((id, span), _)| **id != GONE && span.meets(self.min_ms, self.max_ms));
+        let series = slots.map(|((id, _), slot)| (index.labels(*id), slot));
+        let mut series: Vec<_> = series.collect();
+        drop(state);
+        drop(index);
+        series.sort();
+        self.series = series.into_iter();
+        self.times.clear();
+        for piece in &self.pieces {
+            let range = self.min_ms..=self.max_ms;
+            let times = piece.times.iter().filter(|time| range.contains(time));
+            self.times.extend(times);
+        }
+        self.times.sort_unstable();
+        self.times.dedup();
+        Ok(true)
+    }
+
+    /// Reads a slot: the rows into `self.samples`, the rest into `self.own`.
+    fn read_slot(&mut self, labels: &Labels, slot: u32) -> Result<(), BlockError> {
+        let range = (self.min_ms, self.max_ms);
+        self.samples.clear();
+        let mut own = Samples::default();
+        for Piece {
+            chunk,
+            bytes,
+            times,
+        } in &self.pieces
+        {
+            let out = &mut self.samples;
+            chunk
+                .head
+                .read(bytes, slot as usize, times, range, out)
+                .map_err(source_error)?;
+            if chunk.head.side_count > 0 {
+                let side = chunk.head.side(bytes, slot).map_err(source_error)?;
+                let samples = side.times.into_iter().zip(side.values);
+                for (at_ms, value) in samples.filter(|(t, _)| (range.0..=range.1).contains(t)) {
+                    own.push(at_ms, value);
+                }
+            }
+        }
+        if !own.is_empty() {
+            self.own = Some((labels.clone(), own));
+        }
+        Ok(())
+    }
+}
+
+impl BlockSource for HeadSource<'_> {
+    fn next_group(&mut self, group: &mut GroupInput) -> Result<bool, BlockError> {
+        while let Some(next) = self.groups.next() {
+            if self.take_up(&next)? {
+                group.key = next.labels.clone();
+                group.timestamps.clone_from(&self.times);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn next_series(&mut self, series: &mut SeriesInput) -> Result<bool, BlockError> {
+        loop {
+            if let Some((labels, own)) = self.own.take() {
+                series.labels = labels;
+                series.times = Times::Own;
+                series.own = own.timestamps;
+                series.values = own.values;
+                return Ok(true);
+            }
+            let Some((labels, slot)) = self.series.next() else {
+                return Ok(false);
+            };
+            self.read_slot(&labels, slot)?;
+            if self.samples.is_empty() {
+                continue;
+            }
+            series.labels = labels;
+            series.values.clone_from(&self.samples.values);
+            series.times = Times::Every;
+            if self.samples.timestamps.len() != self.times.len() {
+                series.times = Times::Present;
+                mark(&self.times, &self.samples.timestamps, &mut series.present);
+            }
+            return Ok(true);
+        }
+    }
+}
+
+/// Sets a bit for every time of `all` that is in `some`; both ascend.
+fn mark(all: &[i64], some: &[i64], present: &mut Vec<u64>) {
+    present.clear();
+    present.resize(all.len().div_ceil(64), 0);
+    let mut some = some.iter().peekable();
+    for (at, time) in all.iter().enumerate() {
+        if some.next_if_eq(&time).is_some() {
+            present[at / 64] |= 1 << (at % 64);
+        }
+    }
+}

@@ -1,0 +1,768 @@
+//! A group: the series of one target, their rows and their chunks.
+//!
+//! Series of a group are numbered by slots. A batch becomes a row over all slots against a base
+//! row; the same bytes go to the log and stay in memory until [`chunk::ROWS_MAX`] rows (or a block
+//! boundary, or many samples with own times) are sealed into a chunk. Rows ascend in time; two rows
+//! of the same time hold different slots. Whatever does not fit that (samples with own times,
+//! batches that come late) goes beside the rows, slot by slot.
+//!
+//! Memory a series: 8 bytes of base, 8 of span, 4 of index id, and the open rows.
+
+use std::sync::Arc;
+
+use codec::row;
+use hashbrown::HashMap;
+use model::Labels;
+use parking_lot::Mutex;
+use storage::{AppendOutcome, Sample, SeriesRef, TimedSample};
+
+use super::chunk::{self, ChunkHead, OpenRow};
+use super::chunk_files::{Chunk, ChunkBytes, ChunkFiles};
+use super::sides::Sides;
+use crate::wal::frame::{self, Kind};
+use crate::wal::record::{self, Part, Timed};
+
+/// Index id of a slot whose series is not in the head any more.
+pub(crate) const GONE: u32 = u32::MAX;
+/// So many samples with own times are sealed even if there are few rows.
+const SIDE_COUNT_MAX: usize = 1 << 16;
+
+/// The reference of a slot of a group.
+pub(crate) fn reference(group: u32, slot: u32) -> SeriesRef {
+    SeriesRef(u64::from(group) << 32 | u64::from(slot))
+}
+
+/// The group and the slot of a reference.
+pub(crate) fn group_and_slot(series: SeriesRef) -> (u32, u32) {
+    ((series.0 >> 32) as u32, series.0 as u32)
+}
+
+/// Seconds since 1970 in which a series has samples, rounded outwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    first_s: u32,
+    last_s: u32,
+}
+
+fn seconds_before(ms: i64) -> u32 {
+    ms.div_euclid(1_000).clamp(0, i64::from(u32::MAX) - 1) as u32
+}
+
+fn seconds_after(ms: i64) -> u32 {
+    let seconds = ms.div_euclid(1_000) + i64::from(ms.rem_euclid(1_000) != 0);
+    seconds.clamp(0, i64::from(u32::MAX)) as u32
+}
+
+impl Span {
+    const EMPTY: Span = Span {
+        first_s: u32::MAX,
+        last_s: 0,
+    };
+
+    /// Whether there is no sample.
+    pub(crate) fn is_empty(self) -> bool {
+        self == Span::EMPTY
+    }
+
+    #[inline]
+    fn add(&mut self, first_s: u32, last_s: u32) {
+        self.first_s = self.first_s.min(first_s);
+        self.last_s = self.last_s.max(last_s);
+    }
+
+    fn add_ms(&mut self, ms: i64) {
+        self.add(seconds_before(ms), seconds_after(ms));
+    }
+
+    /// Whether all samples are surely before `ms`.
+    pub(crate) fn ends_before(self, ms: i64) -> bool {
+        self.last_s < u32::MAX && i64::from(self.last_s) * 1_000 < ms && ms > 0
+    }
+
+    /// Whether there may be samples in the range.
+    pub(crate) fn meets(self, min_ms: i64, max_ms: i64) -> bool {
+        !self.is_empty()
+            && self.first_s <= seconds_after(max_ms)
+            && self.last_s >= seconds_before(min_ms)
+    }
+}
+
+/// A row in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) at_ms: i64,
+    /// When it was published.
+    pub(crate) epoch: u64,
+    pub(crate) bytes: Arc<[u8]>,
+}
+
+/// What changes of a group.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Index ids by slot.
+    pub(crate) series: Vec<u32>,
+    pub(crate) spans: Vec<Span>,
+    /// Slots that are [`GONE`].
+    pub(crate) gone: usize,
+    /// Series that the log does not know yet.
+    pub(crate) pending: Vec<(u32, Labels)>,
+    pub(crate) closed: bool,
+    base: Arc<[u64]>,
+    base_sequence: u64,
+    rows: Vec<Row>,
+    rows_max: usize,
+    sides: Sides,
+    side_count: usize,
+    /// Number of the first batch that is not sealed, and its segment of the log.
+    open_from: Option<(u64, u64)>,
+    /// Segment of the oldest batch that is only in chunks that are not in a file.
+    unsaved_from: Option<u64>,
+    pub(crate) chunks: Vec<Arc<Chunk>>,
+    /// When rows of chunks were published that queries under way must not see.
+    sealed_lately: Vec<(u64, i64)>,
+    /// Number of the newest batch.
+    sequence: u64,
+    pub(crate) max_ms: i64,
+    pub(crate) last_batch_ms: i64,
+}
+
+/// The series of one target.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) id: u32,
+    pub(crate) labels: Labels,
+    pub(crate) state: Mutex<State>,
+}
+
+impl Group {
+    /// A group without series.
+    pub(crate) fn new(id: u32, labels: Labels) -> Group {
+        let state = State {
+            series: Vec::new(),
+            spans: Vec::new(),
+            gone: 0,
+            pending: Vec::new(),
+            closed: false,
+            base: Arc::from([]),
+            base_sequence: 0,
+            rows: Vec::new(),
+            rows_max: rows_max_at_first(id),
+            sides: Sides::default(),
+            side_count: 0,
+            open_from: None,
+            unsaved_from: None,
+            chunks: Vec::new(),
+            sealed_lately: Vec::new(),
+            sequence: 0,
+            max_ms: i64::MIN,
+            last_batch_ms: i64::MIN,
+        };
+        let state = Mutex::new(state);
+        Group { id, labels, state }
+    }
+}
+
+/// Groups begin together when the server starts and at block boundaries; first chunks of
+/// different lengths keep them from being sealed together for ever.
+fn rows_max_at_first(id: u32) -> usize {
+    chunk::ROWS_MAX / 2 + (id as usize * 37) % (chunk::ROWS_MAX / 2 + 1)
+}
+
+/// Memory that appending works in.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) frame: Vec<u8>,
+    pub(crate) chunk: chunk::Scratch,
+    row: Vec<u8>,
+}
+
+/// What a batch has for one group, checked.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    values: row::Values,
+    row_count: usize,
+    timed: Vec<Timed>,
+    /// Newest sample with own time of each slot in `timed`.
+    newest: HashMap<u32, (i64, u64)>,
+}
+
+impl Taken {
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.row_count == 0 && self.timed.is_empty()
+    }
+
+    /// The oldest sample.
+    pub(crate) fn min_ms(&self, at_ms: i64) -> i64 {
+        let row = (self.row_count > 0).then_some(at_ms);
+        let timed = self.timed.iter().map(|sample| sample.at_ms);
+        timed.chain(row).min().unwrap_or(i64::MAX)
+    }
+
+    /// Forgets everything and makes room for the group's slots.
+    pub(crate) fn reset(&mut self, state: &State) {
+        self.values.reset(state.series.len());
+        self.row_count = 0;
+        self.timed.clear();
+        self.newest.clear();
+    }
+}
+
+/// Where a checked part lies in the frame.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    sequence: u64,
+    base: u64,
+    row: std::ops::Range<usize>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    New,
+    Same,
+    Duplicate,
+    Old,
+}
+
+fn compare(newest: (i64, u64), at_ms: i64, bits: u64) -> Verdict {
+    match newest.0.cmp(&at_ms) {
+        std::cmp::Ordering::Less => Verdict::New,
+        std::cmp::Ordering::Greater => Verdict::Old,
+        std::cmp::Ordering::Equal if newest.1 == bits => Verdict::Same,
+        std::cmp::Ordering::Equal => Verdict::Duplicate,
+    }
+}
+
+impl State {
+    fn knows(&self, slot: u32) -> bool {
+        match self.series.get(slot as usize) {
+            Some(&id) => self.gone == 0 || id != GONE,
+            None => false,
+        }
+    }
+
+    /// The newest sample of a slot.
+    fn newest(&self, slot: u32, files: &ChunkFiles) -> Option<(i64, u64)> {
+        let side = self.sides.get(slot).last().map(|s| (s.at_ms, s.bits));
+        let row = self.rows.iter().rev().find_map(|open| {
+            let row = row::Row::new(&open.bytes).expect("our own row");
+            let bits = row.get(slot as usize, &self.base).expect("our own row");
+            bits.map(|bits| (open.at_ms, bits))
+        });
+        side.max(row).or_else(|| {
+            let chunks = self.chunks.iter().rev();
+            chunks
+                .filter_map(|chunk| newest_in(chunk, slot, files))
+                .next()
+        })
+    }
+
+    fn judge(&self, slot: u32, at_ms: i64, bits: u64, files: &ChunkFiles) -> Verdict {
+        let span = self.spans[slot as usize];
+        if span.is_empty() || span.ends_before(at_ms) {
+            return Verdict::New;
+        }
+        let newest = self.newest(slot, files);
+        newest.map_or(Verdict::New, |newest| compare(newest, at_ms, bits))
+    }
+
+    /// Checks the samples of the group (`id`) in a batch; those of other groups are passed over.
+    pub(crate) fn take_samples(
+        &self,
+        id: u32,
+        at_ms: i64,
+        samples: &[Sample],
+        floor_ms: i64,
+        files: &ChunkFiles,
+        taken: &mut Taken,
+        outcome: &mut AppendOutcome,
+    ) {
+        let fresh = at_ms > self.max_ms;
+        for sample in samples {
+            let (group, slot) = group_and_slot(sample.series);
+            if group != id {
+                continue;
+            }
+            if !self.knows(slot) {
+                outcome.unknown.push(sample.series);
+                continue;
+            }
+            let bits = sample.value.to_bits();
+            let at = slot as usize;
+            let verdict = if at_ms < floor_ms {
+                outcome.out_of_bounds += 1;
+                continue;
+            } else if taken.values.has(at) {
+                compare((at_ms, taken.values.bits[at]), at_ms, bits)
+            } else if fresh {
+                Verdict::New
+            } else if let Some(&newest) = taken.newest.get(&slot) {
+                compare(newest, at_ms, bits)
+            } else {
+                self.judge(slot, at_ms, bits, files)
+            };
+            match verdict {
+                Verdict::New if fresh || self.rows.last().is_none_or(|r| r.at_ms <= at_ms) => {
+                    taken.values.set(at, bits);
+                    taken.row_count += 1;
+                    outcome.appended += 1;
+                }
+                Verdict::New => taken.push_timed(Timed { slot, at_ms, bits }, outcome),
+                other => count(other, outcome),
+            }
+        }
+    }
+
+    /// Checks a sample with a time of its own, or of a batch of another group.
+    pub(crate) fn take_timed(
+        &self,
+        batch_ms: i64,
+        sample: &TimedSample,
+        floor_ms: i64,
+        files: &ChunkFiles,
+        taken: &mut Taken,
+        outcome: &mut AppendOutcome,
+    ) {
+        let (_, slot) = group_and_slot(sample.series);
+        if !self.knows(slot) {
+            outcome.unknown.push(sample.series);
+            return;
+        }
+        let (at_ms, bits) = (sample.timestamp_ms, sample.value.to_bits());
+        if at_ms < floor_ms {
+            outcome.out_of_bounds += 1;
+            return;
+        }
+        let at = slot as usize;
+        let row = (taken.row_count > 0 && taken.values.has(at))
+            .then(|| (batch_ms, taken.values.bits[at]));
+        let verdict = match row.max(taken.newest.get(&slot).copied()) {
+            Some(newest) => compare(newest, at_ms, bits),
+            None => self.judge(slot, at_ms, bits, files),
+        };
+        match verdict {
+            Verdict::New => taken.push_timed(Timed { slot, at_ms, bits }, outcome),
+            other => count(other, outcome),
+        }
+    }
+
+    /// Writes what was taken as a part of a batch's frame.
+    pub(crate) fn put_part(
+        &self,
+        id: u32,
+        at_ms: i64,
+        taken: &Taken,
+        out: &mut Vec<u8>,
+    ) -> Prepared {
+        let sequence = self.sequence + 1;
+        let continues = taken.row_count > 0 && !self.rows.is_empty();
+        let (base, against) = match continues {
+            true => (self.base_sequence, &self.base[..]),
+            false => (sequence, &[][..]),
+        };
+        record::put_part(out, id, sequence, base, at_ms);
+        let length_at = out.len();
+        out.extend_from_slice(&[0; 4]);
+        let row_at = out.len();
+        if taken.row_count > 0 {
+            row::encode(&taken.values, against, out);
+        }
+        let row = row_at..out.len();
+        out[length_at..row_at].copy_from_slice(&(row.len() as u32).to_le_bytes());
+        record::put_timed(out, at_ms, &taken.timed);
+        Prepared {
+            sequence,
+            base,
+            row,
+        }
+    }
+
+    /// Lets queries see a part that the log has.
+    pub(crate) fn publish(
+        &mut self,
+        at_ms: i64,
+        taken: &Taken,
+        prepared: &Prepared,
+        scratch: &mut Scratch,
+        epoch: u64,
+        segment: u64,
+    ) {
+        self.begin_batch(prepared.sequence, segment, at_ms);
+        if taken.row_count > 0 {
+            if prepared.base == prepared.sequence {
+                self.begin_rows(&taken.values, prepared.sequence, at_ms, epoch, scratch);
+            } else {
+                let bytes = Arc::from(&scratch.frame[prepared.row.clone()]);
+                self.rows.push(Row {
+                    at_ms,
+                    epoch,
+                    bytes,
+                });
+            }
+            self.span_row(at_ms, &taken.values.present);
+        }
+        for sample in &taken.timed {
+            self.add_side(*sample, epoch);
+        }
+    }
+
+    fn begin_batch(&mut self, sequence: u64, segment: u64, at_ms: i64) {
+        self.sequence = self.sequence.max(sequence);
+        self.open_from.get_or_insert((sequence, segment));
+        self.last_batch_ms = self.last_batch_ms.max(at_ms);
+    }
+
+    /// The first row after sealing is the base of those that follow.
+    fn begin_rows(
+        &mut self,
+        values: &row::Values,
+        sequence: u64,
+        at_ms: i64,
+        epoch: u64,
+        scratch: &mut Scratch,
+    ) {
+        self.base = Arc::from(&values.bits[..]);
+        self.base_sequence = sequence;
+        scratch.row.clear();
+        row::encode(values, &self.base, &mut scratch.row);
+        let bytes = Arc::from(&scratch.row[..]);
+        self.rows.push(Row {
+            at_ms,
+            epoch,
+            bytes,
+        });
+    }
+
+    fn span_row(&mut self, at_ms: i64, present: &[u64]) {
+        self.max_ms = self.max_ms.max(at_ms);
+        let (first_s, last_s) = (seconds_before(at_ms), seconds_after(at_ms));
+        for (spans, &word) in self.spans.chunks_mut(64).zip(present) {
+            if word == u64::MAX {
+                spans.iter_mut().for_each(|span| span.add(first_s, last_s));
+                continue;
+            }
+            let mut left = word;
+            while left != 0 {
+                let bit = left.trailing_zeros() as usize;
+                left &= left - 1;
+                if let Some(span) = spans.get_mut(bit) {
+                    span.add(first_s, last_s);
+                }
+            }
+        }
+    }
+
+    fn add_side(&mut self, sample: Timed, epoch: u64) {
+        let Timed { slot, at_ms, bits } = sample;
+        self.sides.push(slot, at_ms, bits, epoch);
+        self.side_count += 1;
+        self.max_ms = self.max_ms.max(at_ms);
+        if let Some(span) = self.spans.get_mut(slot as usize) {
+            span.add_ms(at_ms);
+        }
+    }
+
+    /// Whether the open rows are to be sealed before a row at `at_ms` comes: blocks begin at
+    /// multiples of `range_ms`, and no chunk's rows lie in two.
+    pub(crate) fn crosses(&self, at_ms: i64, range_ms: i64) -> bool {
+        let first = self.rows.first();
+        first.is_some_and(|row| row.at_ms.div_euclid(range_ms) != at_ms.div_euclid(range_ms))
+    }
+
+    /// Whether there is enough to seal.
+    pub(crate) fn is_full(&self) -> bool {
+        let batches = self
+            .open_from
+            .map_or(0, |(first, _)| self.sequence - first + 1);
+        self.rows.len() >= self.rows_max
+            || batches > 2 * chunk::ROWS_MAX as u64
+            || self.side_count > SIDE_COUNT_MAX
+    }
+
+    /// Whether something is not sealed.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open_from.is_some()
+    }
+
+    /// The oldest segment of the log that is still needed.
+    pub(crate) fn needs_segment(&self) -> Option<u64> {
+        let open = self.open_from.map(|(_, segment)| segment);
+        open.into_iter().chain(self.unsaved_from).min()
+    }
+
+    /// Turns what is open into a chunk. `oldest_query` is the epoch of the oldest query that is
+    /// under way.
+    pub(crate) fn seal(
+        &mut self,
+        id: u32,
+        oldest_query: u64,
+        files: &ChunkFiles,
+        scratch: &mut Scratch,
+    ) {
+        let Some((first, segment)) = self.open_from.take() else {
+            return;
+        };
+        // Rows of one time lie in one line; more lines than a chunk takes cannot come up, as
+        // `is_full` is asked after every batch.
+        let rows = self.rows.iter().map(|row| OpenRow {
+            at_ms: row.at_ms,
+            bytes: &row.bytes,
+        });
+        let rows: Vec<_> = rows.collect();
+        let open = chunk::Open {
+            group: id,
+            sequences: (first, self.sequence),
+            slots: self.series.len(),
+            base: &self.base,
+            rows: &rows,
+            sides: &self.sides,
+        };
+        let bytes = &mut scratch.frame;
+        let start = bytes.len();
+        frame::begin(bytes, Kind::Chunk);
+        chunk::seal(&open, &mut scratch.chunk, bytes);
+        frame::finish(bytes, start);
+        let head = ChunkHead::parse(&bytes[start + frame::HEADER_BYTES..]);
+        let chunk = files.add(&bytes[start..], head.expect("our own chunk"));
+        bytes.truncate(start);
+        if !chunk.is_saved() {
+            self.unsaved_from.get_or_insert(segment);
+        }
+        self.sealed_lately
+            .retain(|(epoch, _)| *epoch > oldest_query);
+        let later = self.rows.iter().filter(|row| row.epoch > oldest_query);
+        self.sealed_lately
+            .extend(later.map(|row| (row.epoch, row.at_ms)));
+        self.rows = Vec::new();
+        self.rows_max = chunk::ROWS_MAX;
+        self.base = Arc::from([]);
+        self.sides = Sides::default();
+        self.side_count = 0;
+        self.add_chunk(Arc::new(chunk));
+    }
+
+    /// The next chunk is to have another length than those of other groups.
+    pub(crate) fn stagger(&mut self, id: u32) {
+        self.rows_max = rows_max_at_first(id);
+    }
+
+    /// Adds a chunk in its place.
+    pub(crate) fn add_chunk(&mut self, chunk: Arc<Chunk>) {
+        self.sequence = self.sequence.max(chunk.head.sequences.1);
+        self.max_ms = self.max_ms.max(chunk.head.max_ms);
+        let first = chunk.head.sequences.0;
+        let at = self.chunks.partition_point(|c| c.head.sequences.0 < first);
+        self.chunks.insert(at, chunk);
+    }
+
+    /// Writes chunks that could not be written before.
+    pub(crate) fn save_chunks(&mut self, files: &ChunkFiles) -> std::io::Result<()> {
+        if self.unsaved_from.is_none() {
+            return Ok(());
+        }
+        for chunk in &mut self.chunks {
+            if !chunk.is_saved() {
+                *chunk = Arc::new(files.save(chunk)?);
+            }
+        }
+        self.unsaved_from = None;
+        Ok(())
+    }
+
+    /// Takes a part from the log. False if it cannot be understood without records that are lost.
+    pub(crate) fn replay(
+        &mut self,
+        id: u32,
+        part: &Part<'_>,
+        segment: u64,
+        files: &ChunkFiles,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let sealed = self.chunks.iter().rev().any(|chunk| {
+            let (first, last) = chunk.head.sequences;
+            (first..=last).contains(&part.sequence)
+        });
+        if sealed {
+            return true;
+        }
+        let mut complete = true;
+        if !part.row.is_empty() {
+            let is_base = part.base == part.sequence;
+            if is_base && !self.rows.is_empty() {
+                self.seal(id, u64::MAX, files, scratch);
+            }
+            let Ok(row) = row::Row::new(part.row) else {
+                return false;
+            };
+            if self.rows.len() == chunk::ROWS_MAX {
+                return false;
+            }
+            // Slots whose definition is lost stay without a series.
+            while self.series.len() < row.slots() {
+                self.add_slot(GONE);
+                self.gone += 1;
+            }
+            if is_base {
+                let mut values = row::Values::default();
+                values.reset(row.slots());
+                if row
+                    .for_each(&[], |slot, bits| values.set(slot, bits))
+                    .is_err()
+                {
+                    return false;
+                }
+                self.begin_batch(part.sequence, segment, part.at_ms);
+                self.begin_rows(&values, part.sequence, part.at_ms, 0, scratch);
+                self.span_row(part.at_ms, &values.present);
+            } else if !self.rows.is_empty()
+                && part.base == self.base_sequence
+                && row.for_each(&self.base, |_, _| {}).is_ok()
+            {
+                self.begin_batch(part.sequence, segment, part.at_ms);
+                let bytes = Arc::from(part.row);
+                let at_ms = part.at_ms;
+                self.rows.push(Row {
+                    at_ms,
+                    epoch: 0,
+                    bytes,
+                });
+                let words = row.slots().div_ceil(64);
+                let present: Vec<u64> = (0..words).map(|w| row.present_word(w)).collect();
+                self.span_row(at_ms, &present);
+            } else {
+                complete = false;
+            }
+        }
+        if !part.timed.is_empty() {
+            self.begin_batch(part.sequence, segment, part.at_ms);
+            for sample in &part.timed {
+                self.add_side(*sample, 0);
+            }
+        }
+        complete
+    }
+
+    /// Spans of what is in chunks, after they were found on disk.
+    pub(crate) fn span_chunks(&mut self, files: &ChunkFiles) -> Result<(), codec::DecodeError> {
+        for chunk in &self.chunks {
+            let Ok(bytes) = files.bytes(chunk) else {
+                return Err(codec::DecodeError("chunk file"));
+            };
+            let times = chunk.head.times(&bytes)?;
+            for (slot, span) in self.spans.iter_mut().enumerate() {
+                let present = chunk.head.present(&bytes, slot)?;
+                if present != 0 {
+                    let (first, last) = (present.trailing_zeros(), 127 - present.leading_zeros());
+                    span.add_ms(times[first as usize]);
+                    span.add_ms(times[last as usize]);
+                }
+            }
+            chunk.head.for_each_side(&bytes, None, |slot, side| {
+                if let Some(span) = self.spans.get_mut(slot as usize) {
+                    side.times.iter().for_each(|&t| span.add_ms(t));
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Adds a slot.
+    pub(crate) fn add_slot(&mut self, id: u32) -> u32 {
+        self.series.push(id);
+        self.spans.push(Span::EMPTY);
+        (self.series.len() - 1) as u32
+    }
+
+    /// Oldest sample that is not sealed.
+    pub(crate) fn open_min_ms(&self) -> Option<i64> {
+        let rows = self.rows.first().map(|row| row.at_ms);
+        let sides = self.sides.iter().filter_map(|(_, s)| s.first());
+        rows.into_iter().chain(sides.map(|s| s.at_ms)).min()
+    }
+
+    /// Oldest sample of the group.
+    pub(crate) fn min_ms(&self) -> Option<i64> {
+        let chunks = self.chunks.iter().map(|chunk| chunk.head.min_ms);
+        chunks.chain(self.open_min_ms()).min()
+    }
+
+    /// What a query at `epoch` sees of `min_ms..=max_ms`.
+    pub(crate) fn view(
+        &self,
+        epoch: u64,
+        min_ms: i64,
+        max_ms: i64,
+        files: &ChunkFiles,
+    ) -> std::io::Result<View> {
+        let meets = |from: i64, to: i64| from <= max_ms && to >= min_ms;
+        let chunks = self.chunks.iter();
+        let chunks = chunks.filter(|c| meets(c.head.min_ms, c.head.max_ms));
+        let chunks = chunks.map(|chunk| {
+            Ok(ViewChunk {
+                bytes: files.bytes(chunk)?,
+                chunk: Arc::clone(chunk),
+            })
+        });
+        let rows = self.rows.iter();
+        let rows = rows.filter(|row| row.epoch <= epoch && meets(row.at_ms, row.at_ms));
+        let later = self.sealed_lately.iter().filter(|(e, _)| *e > epoch);
+        Ok(View {
+            chunks: chunks.collect::<std::io::Result<_>>()?,
+            base: Arc::clone(&self.base),
+            rows: rows.cloned().collect(),
+            sides: self.sides.clone(),
+            epoch,
+            sealed_max_ms: later.map(|(_, ms)| ms - 1).min().unwrap_or(i64::MAX),
+        })
+    }
+}
+
+impl Taken {
+    fn push_timed(&mut self, sample: Timed, outcome: &mut AppendOutcome) {
+        self.newest.insert(sample.slot, (sample.at_ms, sample.bits));
+        self.timed.push(sample);
+        outcome.appended += 1;
+    }
+}
+
+fn count(verdict: Verdict, outcome: &mut AppendOutcome) {
+    match verdict {
+        Verdict::New | Verdict::Same => outcome.appended += 1,
+        Verdict::Duplicate => outcome.duplicate += 1,
+        Verdict::Old => outcome.out_of_order += 1,
+    }
+}
+
+fn newest_in(chunk: &Chunk, slot: u32, files: &ChunkFiles) -> Option<(i64, u64)> {
+    // A chunk that cannot be read refuses nothing.
+    let bytes = files.bytes(chunk).ok()?;
+    let times = chunk.head.times(&bytes).ok()?;
+    let mut samples = storage::Samples::default();
+    let all = (i64::MIN, i64::MAX);
+    let read = chunk
+        .head
+        .read(&bytes, slot as usize, &times, all, &mut samples);
+    read.ok()?;
+    let side = chunk.head.side(&bytes, slot).ok()?;
+    let last = |times: &[i64], values: &[f64]| Some((*times.last()?, values.last()?.to_bits()));
+    last(&samples.timestamps, &samples.values).max(last(&side.times, &side.values))
+}
+
+/// A chunk that a query reads.
+#[derive(Debug)]
+pub(crate) struct ViewChunk {
+    pub(crate) chunk: Arc<Chunk>,
+    pub(crate) bytes: ChunkBytes,
+}
+
+/// A group as a query sees it.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) chunks: Vec<ViewChunk>,
+    pub(crate) base: Arc<[u64]>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) sides: Sides,
+    pub(crate) epoch: u64,
+    /// Rows of chunks after this were published later.
+    pub(crate) sealed_max_ms: i64,
+}

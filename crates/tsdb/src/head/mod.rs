@@ -1,0 +1,300 @@
+//! The head: what was appended lately, in memory and in the log.
+//!
+//! - [`index`]: which series there are, found by labels.
+//! - [`group`]: the series of one target: open rows, then chunks.
+//! - [`chunk`], [`chunk_files`]: sealed columns and where they lie.
+//! - [`series`]: how queries read all that.
+//!
+//! An append takes the lock of its group only: the rows are checked and encoded, the frame goes to
+//! the log, and then the group shows it to queries. Queries copy a few pointers under that lock and
+//! read without it. Locks are taken in this order: index, groups' table, group by ascending id, log.
+
+mod append;
+mod chunk;
+mod chunk_files;
+mod flush;
+mod group;
+mod index;
+mod postings;
+mod replay;
+mod series;
+mod sides;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+
+use disk::Disk;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use model::{Labels, Matcher};
+use parking_lot::{Mutex, RwLock};
+use storage::{HeadStats, StorageError, TsdbStats};
+
+pub(crate) use replay::Progress;
+pub(crate) use series::HeadSeries;
+
+use crate::select;
+use crate::wal::Wal;
+use chunk_files::ChunkFiles;
+use group::{Group, Scratch, Taken, group_and_slot};
+use index::Index;
+use series::SharedView;
+
+#[derive(Debug, Default)]
+struct Groups {
+    by_id: HashMap<u32, Arc<Group>, RandomState>,
+    by_labels: HashMap<Labels, u32, RandomState>,
+    next: u32,
+}
+
+/// Counts for the metrics.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) series_created: AtomicU64,
+    pub(crate) series_removed: AtomicU64,
+    pub(crate) series_not_found: AtomicU64,
+    pub(crate) chunks_created: AtomicU64,
+    pub(crate) chunks_removed: AtomicU64,
+    pub(crate) truncations: AtomicU64,
+    /// Records of the log and chunks that were damaged or made no sense.
+    pub(crate) corruptions: AtomicU64,
+    pub(crate) unknown_refs: AtomicU64,
+}
+
+/// Recent samples.
+#[derive(Debug)]
+pub(crate) struct Head {
+    index: RwLock<Index>,
+    groups: RwLock<Groups>,
+    pub(crate) wal: Wal,
+    files: ChunkFiles,
+    /// Blocks begin at multiples of it.
+    range_ms: i64,
+    sync_every_append: bool,
+    epoch: AtomicU64,
+    /// Oldest and newest sample; `i64::MAX` and `i64::MIN` without samples.
+    min_ms: AtomicI64,
+    max_ms: AtomicI64,
+    /// Samples before it are in blocks.
+    valid_ms: AtomicI64,
+    /// Queries under way, by the epoch at which they began.
+    queries: Mutex<BTreeMap<u64, usize>>,
+    scratch: Mutex<Vec<(Scratch, Taken)>>,
+    pub(crate) counts: Counts,
+}
+
+impl Head {
+    /// An empty head over the log and chunk files below `path`, whose folders it makes.
+    pub(crate) fn new(
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+        range_ms: i64,
+        segment_bytes_max: u64,
+        sync_every_append: bool,
+    ) -> io::Result<Head> {
+        let (wal, chunks) = (path.join("wal"), path.join("chunks_head"));
+        disk.create_dir_all(&wal)?;
+        disk.create_dir_all(&chunks)?;
+        disk.sync_dir(path)?;
+        Ok(Head {
+            index: RwLock::default(),
+            groups: RwLock::default(),
+            wal: Wal::new(Arc::clone(disk), wal, segment_bytes_max),
+            files: ChunkFiles::new(Arc::clone(disk), chunks),
+            range_ms,
+            sync_every_append,
+            epoch: AtomicU64::new(0),
+            min_ms: AtomicI64::new(i64::MAX),
+            max_ms: AtomicI64::new(i64::MIN),
+            valid_ms: AtomicI64::new(i64::MIN),
+            queries: Mutex::default(),
+            scratch: Mutex::default(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// Folder of the chunk files.
+    pub(crate) fn chunks_dir(&self) -> &Path {
+        self.files.dir()
+    }
+
+    /// Oldest and newest sample, if there are any.
+    pub(crate) fn time_range(&self) -> Option<(i64, i64)> {
+        let (min_ms, max_ms) = (self.min_ms.load(SeqCst), self.max_ms.load(SeqCst));
+        (min_ms <= max_ms).then_some((min_ms, max_ms))
+    }
+
+    /// Samples before it are not taken and are in blocks.
+    pub(crate) fn valid_ms(&self) -> i64 {
+        self.valid_ms.load(SeqCst)
+    }
+
+    /// Begins a query: the number of the newest batch that it sees.
+    pub(crate) fn begin_query(&self) -> u64 {
+        let mut queries = self.queries.lock();
+        let epoch = self.epoch.load(SeqCst);
+        *queries.entry(epoch).or_default() += 1;
+        epoch
+    }
+
+    /// Ends a query that began at `epoch`.
+    pub(crate) fn end_query(&self, epoch: u64) {
+        let mut queries = self.queries.lock();
+        if let Some(count) = queries.get_mut(&epoch) {
+            *count -= 1;
+            if *count == 0 {
+                queries.remove(&epoch);
+            }
+        }
+    }
+
+    /// Epoch of the oldest query that is under way, `u64::MAX` if there is none. Queries that
+    /// begin later see everything that is published by now.
+    fn oldest_query(&self) -> u64 {
+        let queries = self.queries.lock();
+        queries
+            .first_key_value()
+            .map_or(u64::MAX, |(epoch, _)| *epoch)
+    }
+
+    /// Number of series.
+    pub(crate) fn series_count(&self) -> usize {
+        self.index.read().len()
+    }
+
+    fn all_groups(&self) -> Vec<Arc<Group>> {
+        let groups = self.groups.read();
+        let mut all: Vec<_> = groups.by_id.values().cloned().collect();
+        all.sort_unstable_by_key(|group| group.id);
+        all
+    }
+
+    /// Chunks: columns of series that are sealed, and one more for each series of a group with
+    /// open rows.
+    pub(crate) fn chunk_count(&self) -> u64 {
+        let mut count = 0;
+        for group in self.all_groups() {
+            let state = group.state.lock();
+            let sealed: usize = state.chunks.iter().map(|c| c.head.slots).sum();
+            count += sealed as u64;
+            if state.is_open() {
+                count += (state.series.len() - state.gone) as u64;
+            }
+        }
+        count
+    }
+
+    /// Series that pass the matchers and may have samples in the range, as of `epoch`; at most
+    /// `limit`, 0 for all.
+    pub(crate) fn select(
+        &self,
+        matchers: &[Matcher],
+        (min_ms, max_ms): (i64, i64),
+        epoch: u64,
+        limit: usize,
+    ) -> Result<Vec<HeadSeries>, StorageError> {
+        let index = self.index.read();
+        let found = select::select(&*index, matchers)?.into_vec();
+        let mut by_group: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
+        for id in found {
+            let (group, slot) = group_and_slot(storage::SeriesRef(index.home(id)));
+            by_group.entry(group).or_default().push((slot, id));
+        }
+        let mut series = Vec::new();
+        for (group, mut slots) in by_group {
+            let Some(group) = self.groups.read().by_id.get(&group).cloned() else {
+                continue;
+            };
+            let view = {
+                let state = group.state.lock();
+                let meets = |slot: u32| state.spans[slot as usize].meets(min_ms, max_ms);
+                slots.retain(|&(slot, _)| meets(slot));
+                if slots.is_empty() {
+                    continue;
+                }
+                state.view(epoch, min_ms, max_ms, &self.files)
+            };
+            let view = view.map_err(|error| StorageError::Io(format!("head chunk: {error}")))?;
+            let view = SharedView::new(view);
+            for (slot, id) in slots {
+                if limit > 0 && series.len() == limit {
+                    return Ok(series);
+                }
+                series.push(HeadSeries {
+                    labels: index.labels(id),
+                    view: Arc::clone(&view),
+                    slot,
+                    min_ms,
+                    max_ms,
+                });
+            }
+        }
+        Ok(series)
+    }
+
+    /// Whether a query over the range has to look here.
+    pub(crate) fn overlaps(&self, min_ms: i64, max_ms: i64) -> bool {
+        self.time_range()
+            .is_some_and(|(min, max)| min <= max_ms && max >= min_ms)
+    }
+
+    /// As `storage::Querier::label_names`; all series of the head count.
+    pub(crate) fn label_names(
+        &self,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError> {
+        select::label_names(&*self.index.read(), matchers, limit)
+    }
+
+    /// As `storage::Querier::label_values`; all series of the head count.
+    pub(crate) fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError> {
+        select::label_values(&*self.index.read(), name, matchers, limit)
+    }
+
+    /// Figures and top lists.
+    pub(crate) fn stats(&self, limit: usize) -> TsdbStats {
+        let chunks = self.chunk_count();
+        let index = self.index.read();
+        let [
+            series_by_metric,
+            values_by_label,
+            bytes_by_label,
+            series_by_pair,
+        ] = index.top(limit);
+        TsdbStats {
+            head: HeadStats {
+                series: index.len() as u64,
+                label_pairs: index.pair_count() as u64,
+                chunks,
+                min_time_ms: self.min_ms.load(SeqCst),
+                max_time_ms: self.max_ms.load(SeqCst),
+            },
+            series_by_metric,
+            values_by_label,
+            bytes_by_label,
+            series_by_pair,
+        }
+    }
+
+    fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch, &mut Taken) -> T) -> T {
+        let (mut scratch, mut taken) = self.scratch.lock().pop().unwrap_or_default();
+        scratch.frame.clear();
+        let result = work(&mut scratch, &mut taken);
+        self.scratch.lock().push((scratch, taken));
+        result
+    }
+
+    fn note_corruption(&self, what: &str, place: impl std::fmt::Display) {
+        self.counts.corruptions.fetch_add(1, Relaxed);
+        tracing::warn!(%place, "Damaged data was skipped: {what}");
+    }
+}

@@ -1,0 +1,233 @@
+//! Reading the log at start.
+//!
+//! Chunks come first: they say which batches of the log are sealed already and are passed over.
+//! Then the newest checkpoint and the segments behind it are read in order. Batches that are not
+//! sealed become open rows again without being decoded. What is damaged is passed over, counted
+//! and logged; what is torn at the end of the last segment is cut off.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+
+use codec::DecodeError;
+use codec::varint::Reader;
+use disk::Disk;
+use hashbrown::HashMap;
+
+use super::Head;
+use super::chunk_files::Chunk;
+use super::group::{GONE, Group, Scratch, reference};
+use crate::wal::frame::{Frame, Frames, Kind};
+use crate::wal::record::{self, Define};
+use crate::wal::{SEGMENT_HEADER, checkpoint_path, list, segment_path};
+
+/// How far replay has come, in segments.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) min: AtomicU64,
+    pub(crate) max: AtomicU64,
+    pub(crate) current: AtomicU64,
+}
+
+/// Sealed chunks that wait for the definition of their group.
+type Waiting = HashMap<u32, Vec<Arc<Chunk>>>;
+
+impl Head {
+    /// Brings the head to what was committed. `valid_ms` is the end of the newest block; `stop`
+    /// is asked between segments.
+    pub(crate) fn replay(
+        &self,
+        disk: &dyn Disk,
+        valid_ms: i64,
+        progress: &Progress,
+        stop: &dyn Fn() -> bool,
+    ) -> io::Result<()> {
+        let found = self.files.load()?;
+        self.counts
+            .corruptions
+            .fetch_add(found.corruptions, Relaxed);
+        let mut waiting = Waiting::new();
+        for chunk in found.chunks {
+            let of_group = waiting.entry(chunk.head.group).or_default();
+            of_group.push(chunk);
+        }
+        let dir = self.wal.dir().to_owned();
+        let files = list(disk, &dir)?;
+        let checkpoint = files.checkpoints.last().copied();
+        let first = checkpoint.unwrap_or(0);
+        let segments: Vec<u64> = files.segments.into_iter().filter(|&n| n >= first).collect();
+        let last = segments.last().copied();
+        progress
+            .min
+            .store(segments.first().copied().unwrap_or(0), SeqCst);
+        progress.max.store(last.unwrap_or(0), SeqCst);
+        let mut scratch = Scratch::default();
+        if let Some(number) = checkpoint {
+            let path = checkpoint_path(&dir, number);
+            self.replay_file(disk, &path, 0, false, &mut waiting, &mut scratch)?;
+        }
+        for number in segments {
+            if stop() {
+                return Ok(());
+            }
+            progress.current.store(number, SeqCst);
+            let path = segment_path(&dir, number);
+            let is_last = Some(number) == last;
+            self.replay_file(disk, &path, number, is_last, &mut waiting, &mut scratch)?;
+        }
+        // A checkpoint's number may be of a segment that does not exist yet.
+        self.wal
+            .start_after(last.unwrap_or(0).max(first.saturating_sub(1)));
+        self.finish_replay(valid_ms, &waiting);
+        Ok(())
+    }
+
+    fn finish_replay(&self, valid_ms: i64, orphans: &Waiting) {
+        let mut max_ms = i64::MIN;
+        for group in self.all_groups() {
+            let mut state = group.state.lock();
+            state.closed = true;
+            max_ms = max_ms.max(state.max_ms);
+            if let Err(error) = state.span_chunks(&self.files) {
+                self.note_corruption("chunk", error);
+            }
+        }
+        // Groups that nothing defines any more: their numbers are not used again as long as
+        // their chunks lie about.
+        let mut groups = self.groups.write();
+        let above = orphans.keys().map(|id| id + 1).max().unwrap_or(0);
+        groups.next = groups.next.max(above);
+        drop(groups);
+        self.max_ms.store(max_ms, SeqCst);
+        self.note_oldest();
+        if valid_ms > i64::MIN {
+            self.truncate(valid_ms);
+        }
+    }
+
+    fn replay_file(
+        &self,
+        disk: &dyn Disk,
+        path: &Path,
+        segment: u64,
+        is_last: bool,
+        waiting: &mut Waiting,
+        scratch: &mut Scratch,
+    ) -> io::Result<()> {
+        let bytes = disk.map(path)?;
+        let header = SEGMENT_HEADER.len();
+        let from = if bytes.starts_with(SEGMENT_HEADER) {
+            header
+        } else {
+            0
+        };
+        let mut torn = None;
+        for frame in Frames::new(&bytes, from) {
+            match frame {
+                Ok(frame) => {
+                    if let Err(error) = self.replay_frame(&frame, segment, waiting, scratch) {
+                        self.note_corruption(&error.to_string(), path.display());
+                    }
+                }
+                Err(gap) if is_last && gap.end == bytes.len() => torn = Some(gap.start),
+                Err(gap) => {
+                    let what = format!("no record in bytes {} to {}", gap.start, gap.end);
+                    self.note_corruption(&what, path.display());
+                }
+            }
+        }
+        let length = bytes.len();
+        drop(bytes);
+        if let Some(at) = torn {
+            tracing::warn!(
+                segment = %path.display(), offset = at, bytes = length - at,
+                "The log ends inside a record, which is cut off"
+            );
+            let cut = disk
+                .open_append(path)
+                .and_then(|file| file.truncate(at as u64));
+            if let Err(error) = cut {
+                tracing::warn!(%error, "The end of the log could not be cut off");
+            }
+        }
+        Ok(())
+    }
+
+    fn replay_frame(
+        &self,
+        frame: &Frame<'_>,
+        segment: u64,
+        waiting: &mut Waiting,
+        scratch: &mut Scratch,
+    ) -> Result<(), DecodeError> {
+        match frame.kind {
+            Kind::Define => self.define(record::take_define(frame.payload)?, waiting),
+            Kind::Batch => {
+                for part in record::take_batch(frame.payload)? {
+                    let group = self.groups.read().by_id.get(&part.group).cloned();
+                    let Some(group) = group else {
+                        self.counts.unknown_refs.fetch_add(1, Relaxed);
+                        continue;
+                    };
+                    let mut state = group.state.lock();
+                    if !state.replay(group.id, &part, segment, &self.files, scratch) {
+                        self.counts.unknown_refs.fetch_add(1, Relaxed);
+                    }
+                }
+                Ok(())
+            }
+            Kind::End => {
+                let next = Reader::new(frame.payload).count(u32::MAX as usize)? as u32;
+                let mut groups = self.groups.write();
+                groups.next = groups.next.max(next);
+                Ok(())
+            }
+            Kind::Chunk => Ok(()),
+        }
+    }
+
+    /// Takes a definition; what is known already stays as it is.
+    fn define(&self, define: Define, waiting: &mut Waiting) -> Result<(), DecodeError> {
+        let group = {
+            let mut groups = self.groups.write();
+            groups.next = groups.next.max(define.group.saturating_add(1));
+            match groups.by_id.get(&define.group) {
+                Some(group) if group.labels == define.labels => Arc::clone(group),
+                Some(_) => return Err(DecodeError("group: two of one number")),
+                None => {
+                    let group = Arc::new(Group::new(define.group, define.labels.clone()));
+                    let chunks = waiting.remove(&define.group).unwrap_or_default();
+                    let mut state = group.state.lock();
+                    chunks.into_iter().for_each(|chunk| state.add_chunk(chunk));
+                    drop(state);
+                    groups.by_id.insert(define.group, Arc::clone(&group));
+                    groups.by_labels.insert(define.labels, define.group);
+                    group
+                }
+            }
+        };
+        let mut index = self.index.write();
+        let state = &mut *group.state.lock();
+        for (slot, labels) in define.series {
+            if slot as usize >= codec::row::SLOTS_MAX {
+                return Err(DecodeError("slot"));
+            }
+            while state.series.len() <= slot as usize {
+                state.add_slot(GONE);
+                state.gone += 1;
+            }
+            // A label set that has a home is defined again, or was given a new home later.
+            if state.series[slot as usize] != GONE || index.id_of(&labels).is_some() {
+                continue;
+            }
+            let home = reference(group.id, slot).0;
+            let id = index
+                .insert(&labels, home)
+                .map_err(|_| DecodeError("index: full"))?;
+            state.series[slot as usize] = id;
+            state.gone -= 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,322 @@
+//! The database's own metrics, under the names that dashboards and alerts know.
+
+use std::sync::Weak;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use storage::AppendOutcome;
+use telemetry::{Counter, Gauge, Histogram, Registry, Summary};
+
+use crate::db::Inner;
+
+/// What is counted as it happens; the rest is asked when it is shown.
+pub(crate) struct Metrics {
+    samples_appended: Counter,
+    out_of_order: Counter,
+    out_of_bounds: Counter,
+    too_old: Counter,
+    pub(crate) compactions: Counter,
+    pub(crate) compactions_failed: Counter,
+    pub(crate) compactions_triggered: Counter,
+    pub(crate) compaction_seconds: Histogram,
+    pub(crate) head_truncate_seconds: Summary,
+    pub(crate) time_retentions: Counter,
+    pub(crate) size_retentions: Counter,
+    pub(crate) reloads: Counter,
+    pub(crate) reload_failures: Counter,
+    pub(crate) wal_fsync_seconds: Summary,
+    pub(crate) wal_truncate_seconds: Summary,
+    pub(crate) wal_truncations: Counter,
+    pub(crate) wal_truncations_failed: Counter,
+    pub(crate) checkpoints: Counter,
+    pub(crate) checkpoints_failed: Counter,
+    pub(crate) replay_seconds: Gauge,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+
+impl Metrics {
+    /// Declares what is counted.
+    pub(crate) fn new(registry: &Registry) -> Metrics {
+        let typed = |name, help| registry.counter_vec(name, help, &["type"]).with(&["float"]);
+        let counter = |name, help| registry.counter(name, help);
+        let summary = |name, help| registry.summary(name, help, &QUANTILES);
+        let buckets: Vec<f64> = (0..14).map(|power| f64::from(1 << power)).collect();
+        Metrics {
+            samples_appended: typed(
+                "prometheus_tsdb_head_samples_appended_total",
+                "Samples that were appended.",
+            ),
+            out_of_order: typed(
+                "prometheus_tsdb_out_of_order_samples_total",
+                "Samples that were refused because their series has newer ones.",
+            ),
+            out_of_bounds: typed(
+                "prometheus_tsdb_out_of_bound_samples_total",
+                "Samples that were refused because the head takes none so old.",
+            ),
+            too_old: typed(
+                "prometheus_tsdb_too_old_samples_total",
+                "Samples that were refused because they lie before the out-of-order window.",
+            ),
+            compactions: counter(
+                "prometheus_tsdb_compactions_total",
+                "Blocks that were written from the head or from other blocks.",
+            ),
+            compactions_failed: counter(
+                "prometheus_tsdb_compactions_failed_total",
+                "Blocks that could not be written.",
+            ),
+            compactions_triggered: counter(
+                "prometheus_tsdb_compactions_triggered_total",
+                "Times that the need for new blocks was looked at.",
+            ),
+            compaction_seconds: registry.histogram(
+                "prometheus_tsdb_compaction_duration_seconds",
+                "How long writing blocks took.",
+                &buckets,
+            ),
+            head_truncate_seconds: summary(
+                "prometheus_tsdb_head_gc_duration_seconds",
+                "How long forgetting old series took.",
+            ),
+            time_retentions: counter(
+                "prometheus_tsdb_time_retentions_total",
+                "Blocks that were removed because they were too old.",
+            ),
+            size_retentions: counter(
+                "prometheus_tsdb_size_retentions_total",
+                "Blocks that were removed because the data took too many bytes.",
+            ),
+            reloads: counter(
+                "prometheus_tsdb_reloads_total",
+                "Times that the list of blocks was read or changed.",
+            ),
+            reload_failures: counter(
+                "prometheus_tsdb_reloads_failures_total",
+                "Blocks that could not be opened.",
+            ),
+            wal_fsync_seconds: summary(
+                "prometheus_tsdb_wal_fsync_duration_seconds",
+                "How long syncing the log took.",
+            ),
+            wal_truncate_seconds: summary(
+                "prometheus_tsdb_wal_truncate_duration_seconds",
+                "How long removing old segments of the log took.",
+            ),
+            wal_truncations: counter(
+                "prometheus_tsdb_wal_truncations_total",
+                "Times that old segments of the log were removed.",
+            ),
+            wal_truncations_failed: counter(
+                "prometheus_tsdb_wal_truncations_failed_total",
+                "Times that old segments of the log could not be removed.",
+            ),
+            checkpoints: counter(
+                "prometheus_tsdb_checkpoint_creations_total",
+                "Checkpoints that were begun.",
+            ),
+            checkpoints_failed: counter(
+                "prometheus_tsdb_checkpoint_creations_failed_total",
+                "Checkpoints that could not be written.",
+            ),
+            replay_seconds: registry.gauge(
+                "prometheus_tsdb_data_replay_duration_seconds",
+                "How long reading the data at start took.",
+            ),
+        }
+    }
+
+    /// Counts what became of a batch.
+    pub(crate) fn count(&self, outcome: &AppendOutcome) {
+        self.samples_appended.add(outcome.appended as f64);
+        // These are rare, and adding to a counter is not free.
+        for (counter, count) in [
+            (&self.out_of_order, outcome.out_of_order),
+            (&self.out_of_bounds, outcome.out_of_bounds),
+            (&self.too_old, outcome.too_old),
+        ] {
+            if count > 0 {
+                counter.add(count as f64);
+            }
+        }
+    }
+}
+
+/// Declares what is asked when it is shown. A database that is gone shows zeros.
+pub(crate) fn register(registry: &Registry, db: &Weak<Inner>) {
+    let gauge = |name, help, value: fn(&Inner) -> f64| {
+        let db = Weak::clone(db);
+        registry.gauge_fn(name, help, move || {
+            db.upgrade().map_or(0.0, |db| value(&db))
+        });
+    };
+    let counter = |name, help, value: fn(&Inner) -> &AtomicU64| {
+        let db = Weak::clone(db);
+        registry.counter_fn(name, help, move || {
+            db.upgrade()
+                .map_or(0.0, |db| value(&db).load(Relaxed) as f64)
+        });
+    };
+    register_head(gauge, counter);
+    register_disk(registry, db, gauge);
+}
+
+fn min_ms(db: &Inner) -> i64 {
+    db.head.time_range().map_or(0, |(min_ms, _)| min_ms)
+}
+
+fn max_ms(db: &Inner) -> i64 {
+    db.head.time_range().map_or(0, |(_, max_ms)| max_ms)
+}
+
+fn lowest_ms(db: &Inner) -> i64 {
+    let blocks = db.blocks.all();
+    let oldest = blocks.first().map(|block| block.meta().min_time);
+    let head = db.head.time_range().map(|(min_ms, _)| min_ms);
+    oldest.into_iter().chain(head).min().unwrap_or(0)
+}
+
+fn seconds(ms: i64) -> f64 {
+    ms.div_euclid(1_000) as f64
+}
+
+fn register_head(
+    gauge: impl Fn(&'static str, &'static str, fn(&Inner) -> f64),
+    counter: impl Fn(&'static str, &'static str, fn(&Inner) -> &AtomicU64),
+) {
+    gauge("prometheus_tsdb_head_series", "Series in the head.", |db| {
+        db.head.series_count() as f64
+    });
+    gauge("prometheus_tsdb_head_chunks", "Chunks in the head.", |db| {
+        db.head.chunk_count() as f64
+    });
+    gauge(
+        "prometheus_tsdb_head_min_time",
+        "Oldest sample of the head, in milliseconds.",
+        |db| min_ms(db) as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_max_time",
+        "Newest sample of the head, in milliseconds.",
+        |db| max_ms(db) as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_min_time_seconds",
+        "Oldest sample of the head, in seconds.",
+        |db| seconds(min_ms(db)),
+    );
+    gauge(
+        "prometheus_tsdb_head_max_time_seconds",
+        "Newest sample of the head, in seconds.",
+        |db| seconds(max_ms(db)),
+    );
+    counter(
+        "prometheus_tsdb_head_series_created_total",
+        "Series that were made in the head.",
+        |db| &db.head.counts.series_created,
+    );
+    counter(
+        "prometheus_tsdb_head_series_removed_total",
+        "Series that the head forgot.",
+        |db| &db.head.counts.series_removed,
+    );
+    counter(
+        "prometheus_tsdb_head_series_not_found_total",
+        "Samples whose series the head did not hold.",
+        |db| &db.head.counts.series_not_found,
+    );
+    counter(
+        "prometheus_tsdb_head_chunks_created_total",
+        "Columns that were sealed.",
+        |db| &db.head.counts.chunks_created,
+    );
+    counter(
+        "prometheus_tsdb_head_chunks_removed_total",
+        "Sealed columns that the head forgot.",
+        |db| &db.head.counts.chunks_removed,
+    );
+    counter(
+        "prometheus_tsdb_head_truncations_total",
+        "Times that the head forgot what is in blocks.",
+        |db| &db.head.counts.truncations,
+    );
+    counter(
+        "prometheus_tsdb_wal_corruptions_total",
+        "Damaged records of the log and damaged chunks that were met.",
+        |db| &db.head.counts.corruptions,
+    );
+    counter(
+        "prometheus_tsdb_wal_replay_unknown_refs_total",
+        "Records of the log that lack what they build on.",
+        |db| &db.head.counts.unknown_refs,
+    );
+}
+
+fn register_disk(
+    registry: &Registry,
+    db: &Weak<Inner>,
+    gauge: impl Fn(&'static str, &'static str, fn(&Inner) -> f64),
+) {
+    gauge(
+        "prometheus_tsdb_blocks_loaded",
+        "Blocks that are open.",
+        |db| db.blocks.all().len() as f64,
+    );
+    gauge(
+        "prometheus_tsdb_storage_blocks_bytes",
+        "Bytes of all blocks.",
+        |db| db.blocks.size_bytes() as f64,
+    );
+    gauge(
+        "prometheus_tsdb_lowest_timestamp",
+        "Oldest time of all data, in milliseconds.",
+        |db| lowest_ms(db) as f64,
+    );
+    gauge(
+        "prometheus_tsdb_lowest_timestamp_seconds",
+        "Oldest time of all data, in seconds.",
+        |db| seconds(lowest_ms(db)),
+    );
+    gauge(
+        "prometheus_tsdb_retention_limit_bytes",
+        "Bytes that may be used; 0 for no limit.",
+        |db| db.retention().size_bytes as f64,
+    );
+    gauge(
+        "prometheus_tsdb_retention_limit_seconds",
+        "How long data are kept; 0 for ever.",
+        |db| seconds(db.retention().time_ms),
+    );
+    gauge(
+        "prometheus_tsdb_retention_limit_percentage",
+        "Share of the file system that may be used; 0 for no limit.",
+        |db| db.retention().percentage,
+    );
+    gauge(
+        "prometheus_tsdb_wal_segment_current",
+        "Segment of the log that is written.",
+        |db| db.head.wal.current() as f64,
+    );
+    gauge(
+        "prometheus_tsdb_wal_storage_size_bytes",
+        "Bytes of the log.",
+        |db| db.size_of(db.head.wal.dir()) as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_chunks_storage_size_bytes",
+        "Bytes of the files of sealed chunks.",
+        |db| db.size_of(db.head.chunks_dir()) as f64,
+    );
+    let db = Weak::clone(db);
+    registry.counter_fn(
+        "prometheus_tsdb_wal_writes_failed_total",
+        "Writes and syncs of the log that failed.",
+        move || db.upgrade().map_or(0.0, |db| db.head.wal.failures() as f64),
+    );
+}

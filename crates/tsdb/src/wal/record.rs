@@ -1,0 +1,240 @@
+//! What frames of the log say: definitions and batches.
+//!
+//! A definition stands for itself (it carries its texts), so a reader needs nothing but the
+//! definition of a group before the group's samples. The grammar is in `docs/formats/wal.md`.
+
+use codec::DecodeError;
+use codec::varint::{self, Reader};
+use hashbrown::HashMap;
+use model::Labels;
+
+/// No label set has more pairs; bounds what damaged bytes can ask for.
+const PAIRS_MAX: usize = 1 << 16;
+
+/// Appends the payload of a definition.
+pub(crate) fn put_define<'a>(
+    out: &mut Vec<u8>,
+    group: u32,
+    labels: &Labels,
+    series: impl Iterator<Item = (u32, &'a Labels)> + Clone,
+) {
+    varint::put(out, u64::from(group));
+    varint::put(out, labels.len() as u64);
+    for (name, value) in labels {
+        varint::put_bytes(out, name.as_bytes());
+        varint::put_bytes(out, value.as_bytes());
+    }
+    let mut ids: HashMap<(&str, &str), u32> = HashMap::new();
+    let mut pairs = Vec::new();
+    let mut count = 0u64;
+    for (_, labels) in series.clone() {
+        count += 1;
+        for pair in labels {
+            ids.entry(pair).or_insert_with(|| {
+                pairs.push(pair);
+                (pairs.len() - 1) as u32
+            });
+        }
+    }
+    varint::put(out, pairs.len() as u64);
+    for (name, value) in &pairs {
+        varint::put_bytes(out, name.as_bytes());
+        varint::put_bytes(out, value.as_bytes());
+    }
+    varint::put(out, count);
+    let mut from = 0;
+    for (slot, labels) in series {
+        varint::put(out, u64::from(slot - from));
+        from = slot;
+        varint::put(out, labels.len() as u64);
+        for pair in labels {
+            varint::put(out, u64::from(ids[&pair]));
+        }
+    }
+}
+
+/// A definition as it was read.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Define {
+    pub(crate) group: u32,
+    pub(crate) labels: Labels,
+    pub(crate) series: Vec<(u32, Labels)>,
+}
+
+fn text<'a>(reader: &mut Reader<'a>) -> Result<&'a str, DecodeError> {
+    std::str::from_utf8(reader.bytes()?).map_err(|_| DecodeError("text"))
+}
+
+fn pair<'a>(reader: &mut Reader<'a>) -> Result<(&'a str, &'a str), DecodeError> {
+    Ok((text(reader)?, text(reader)?))
+}
+
+fn group_id(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
+    u32::try_from(reader.varint()?).map_err(|_| DecodeError("group"))
+}
+
+fn label_set<'a>(
+    pairs: impl Iterator<Item = Result<(&'a str, &'a str), DecodeError>>,
+) -> Result<Labels, DecodeError> {
+    let pairs: Vec<_> = pairs.collect::<Result<_, _>>()?;
+    if pairs.windows(2).all(|two| two[0].0 < two[1].0) {
+        Ok(Labels::from_sorted(pairs))
+    } else {
+        Err(DecodeError("label order"))
+    }
+}
+
+/// Reads what [`put_define`] wrote.
+pub(crate) fn take_define(payload: &[u8]) -> Result<Define, DecodeError> {
+    let reader = &mut Reader::new(payload);
+    let group = group_id(reader)?;
+    let count = reader.count(PAIRS_MAX)?;
+    let labels = label_set((0..count).map(|_| pair(reader)))?;
+    let count = reader.count(reader.rest().len())?;
+    let pairs: Vec<_> = (0..count).map(|_| pair(reader)).collect::<Result<_, _>>()?;
+    let count = reader.count(reader.rest().len())?;
+    let mut series = Vec::with_capacity(count);
+    let mut slot = 0u32;
+    for _ in 0..count {
+        let gap = u32::try_from(reader.varint()?).map_err(|_| DecodeError("slot"))?;
+        slot = slot.checked_add(gap).ok_or(DecodeError("slot"))?;
+        let count = reader.count(PAIRS_MAX)?;
+        let labels = label_set((0..count).map(|_| {
+            let at = reader.count(pairs.len())?;
+            pairs.get(at).copied().ok_or(DecodeError("pair"))
+        }))?;
+        series.push((slot, labels));
+    }
+    Ok(Define {
+        group,
+        labels,
+        series,
+    })
+}
+
+/// A sample with a time of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timed {
+    pub(crate) slot: u32,
+    pub(crate) at_ms: i64,
+    pub(crate) bits: u64,
+}
+
+/// What a batch has for one group.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Part<'a> {
+    pub(crate) group: u32,
+    /// Number of this batch in its group, from 1.
+    pub(crate) sequence: u64,
+    /// Number of the batch whose row is the base of this one; its own if it is a base itself.
+    pub(crate) base: u64,
+    pub(crate) at_ms: i64,
+    /// A row (`codec::row`) against the base, empty if there is none.
+    pub(crate) row: &'a [u8],
+    pub(crate) timed: Vec<Timed>,
+}
+
+/// Appends a part's fields before its row; the row and [`put_timed`] follow.
+pub(crate) fn put_part(out: &mut Vec<u8>, group: u32, sequence: u64, base: u64, at_ms: i64) {
+    varint::put(out, u64::from(group));
+    varint::put(out, sequence);
+    varint::put(out, sequence - base);
+    varint::put_signed(out, at_ms);
+}
+
+/// Appends a part's samples with own times.
+pub(crate) fn put_timed(out: &mut Vec<u8>, at_ms: i64, timed: &[Timed]) {
+    varint::put(out, timed.len() as u64);
+    for sample in timed {
+        varint::put(out, u64::from(sample.slot));
+        varint::put_signed(out, sample.at_ms.wrapping_sub(at_ms));
+        out.extend_from_slice(&sample.bits.to_le_bytes());
+    }
+}
+
+/// Reads the parts of a batch.
+pub(crate) fn take_batch(payload: &[u8]) -> Result<Vec<Part<'_>>, DecodeError> {
+    let mut reader = Reader::new(payload);
+    let mut parts = Vec::with_capacity(1);
+    while !reader.is_empty() {
+        let group = group_id(&mut reader)?;
+        let sequence = reader.varint()?;
+        let back = reader.varint()?;
+        let base = sequence.checked_sub(back).ok_or(DecodeError("base"))?;
+        let at_ms = reader.signed()?;
+        let row = reader.u32_le()? as usize;
+        let row = reader.take(row)?;
+        let count = reader.count(reader.rest().len())?;
+        let mut timed = Vec::with_capacity(count);
+        for _ in 0..count {
+            timed.push(Timed {
+                slot: u32::try_from(reader.varint()?).map_err(|_| DecodeError("slot"))?,
+                at_ms: at_ms.wrapping_add(reader.signed()?),
+                bits: reader.u64_le()?,
+            });
+        }
+        parts.push(Part {
+            group,
+            sequence,
+            base,
+            at_ms,
+            row,
+            timed,
+        });
+    }
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn definitions_round_trip() {
+        let set = |n: &str| Labels::from_pairs([("__name__", n), ("job", "j"), ("é", "\n")]);
+        let series = [(0, set("a")), (3, set("b")), (4, Labels::empty())];
+        let mut out = Vec::new();
+        let group = Labels::from_pairs([("job", "j")]);
+        put_define(&mut out, 7, &group, series.iter().map(|(s, l)| (*s, l)));
+        let back = take_define(&out).unwrap();
+        assert_eq!((back.group, back.labels), (7, group));
+        assert_eq!(back.series, series);
+        for cut in 0..out.len() {
+            assert!(take_define(&out[..cut]).is_err(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn batches_round_trip() {
+        let timed = vec![Timed {
+            slot: 9,
+            at_ms: -5,
+            bits: u64::MAX,
+        }];
+        let mut out = Vec::new();
+        for (group, row, timed) in [(1, &b"row"[..], &timed[..]), (2, b"", &[])] {
+            put_part(&mut out, group, 9, 4, 1_000);
+            out.extend_from_slice(&(row.len() as u32).to_le_bytes());
+            out.extend_from_slice(row);
+            put_timed(&mut out, 1_000, timed);
+        }
+        let parts = take_batch(&out).unwrap();
+        assert_eq!(
+            (parts[0].group, parts[0].row, &parts[0].timed),
+            (1, &b"row"[..], &timed)
+        );
+        assert_eq!(
+            (parts[1].sequence, parts[1].base, parts[1].at_ms),
+            (9, 4, 1_000)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = take_define(&bytes);
+            let _ = take_batch(&bytes);
+        }
+    }
+}

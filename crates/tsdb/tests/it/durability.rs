@@ -1,0 +1,215 @@
+//! What a kill, a power cut, a failing disk and flipped bits leave.
+
+use std::sync::Arc;
+
+use disk::{Disk, Fault, FaultyDisk, MemoryDisk};
+use storage::{AppendError, Appender, StorageStatus};
+use tsdb::{Db, Options};
+
+use crate::support::*;
+
+/// Appends a few hundred small batches; which of them were acknowledged, and up to which one the
+/// log was synced.
+struct Load {
+    acknowledged: Vec<i64>,
+    synced: usize,
+}
+
+fn small_options() -> Options {
+    let mut options = options();
+    options.wal_segment_bytes = 2_000;
+    options
+}
+
+fn run(db: &Arc<Db>, from: i64, to: i64) -> Load {
+    let mut load = Load {
+        acknowledged: Vec::new(),
+        synced: 0,
+    };
+    for n in from..to {
+        let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+        let points: Vec<_> = (0..4)
+            .map(|at| {
+                // One more series now and then, so that there are definitions all along.
+                let series = format!("m{}", if at == 3 { 3 + n / 50 } else { at });
+                let series = db.series(group, &labels(&[("__name__", &series)])).unwrap();
+                let value = (n * at) as f64;
+                Point {
+                    series,
+                    at_ms: None,
+                    value,
+                }
+            })
+            .collect();
+        match append(&**db, group, START_MS + 15_000 * n, &points) {
+            Ok(outcome) => {
+                assert_eq!(outcome.appended, 4);
+                load.acknowledged.push(n);
+            }
+            Err(AppendError::Log(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+        if n % 10 == 9 && db.sync().is_ok() {
+            load.synced = load.acknowledged.len();
+        }
+        if n % 97 == 96 {
+            db.maintain();
+        }
+    }
+    load
+}
+
+/// Checks that everything acknowledged is there and nothing that was never written.
+fn check(db: &Db, must: &[i64], may_to: i64, context: &str) {
+    let mut found = std::collections::BTreeMap::<i64, usize>::new();
+    for (series, samples) in dump(db) {
+        let name = series.metric_name()[1..].parse::<i64>().unwrap();
+        for (at_ms, bits) in samples {
+            let n = (at_ms - START_MS) / 15_000;
+            let at = name.min(3);
+            assert_eq!(
+                bits,
+                ((n * at) as f64).to_bits(),
+                "{context}: {series} at {n}"
+            );
+            assert!(
+                n < may_to && (name < 3 || name == 3 + n / 50),
+                "{context}: {series} at {n}"
+            );
+            *found.entry(n).or_default() += 1;
+        }
+    }
+    for n in must {
+        assert_eq!(found.get(n), Some(&4), "{context}: batch {n}");
+    }
+    assert!(
+        found.values().all(|&count| count == 4),
+        "{context}: half a batch"
+    );
+}
+
+const BATCHES: i64 = 300;
+
+#[test]
+fn every_fault_at_every_operation() {
+    let memory = MemoryDisk::new();
+    let faulty = FaultyDisk::new(Arc::new(memory), u64::MAX, Fault::Fail);
+    let db = open_with(Arc::new(faulty.clone()), small_options()).unwrap();
+    run(&db, 0, BATCHES);
+    let operations = faulty.operations();
+    assert!(operations > 300, "{operations}");
+    for fault in [Fault::Fail, Fault::Tear, Fault::Dead, Fault::Full] {
+        // Every operation of the beginning, then every seventh.
+        for at in (0..40).chain((40..operations).step_by(7)) {
+            let context = format!("{fault:?} at {at}");
+            let memory = MemoryDisk::new();
+            let faulty = FaultyDisk::new(Arc::new(memory.clone()), at, fault);
+            let Ok(db) = open_with(Arc::new(faulty), small_options()) else {
+                check(&open(&memory), &[], 0, &context);
+                continue;
+            };
+            let load = run(&db, 0, BATCHES);
+            if fault != Fault::Dead {
+                let missing = BATCHES as usize - load.acknowledged.len();
+                assert!(missing <= 1, "{context}: {missing} batches refused");
+            }
+            check(&db, &load.acknowledged, BATCHES, &context);
+            drop(db);
+            let cut = memory.fork();
+            cut.power_cut();
+            let db = open_with(Arc::new(memory), small_options()).unwrap();
+            check(
+                &db,
+                &load.acknowledged,
+                BATCHES,
+                &format!("{context}, killed"),
+            );
+            cut.create_dir_all(std::path::Path::new(DIR)).unwrap();
+            let db = open_with(Arc::new(cut), small_options()).unwrap();
+            let synced = &load.acknowledged[..load.synced];
+            check(&db, synced, BATCHES, &format!("{context}, power cut"));
+        }
+    }
+}
+
+#[test]
+fn goes_on_after_every_restart() {
+    let disk = MemoryDisk::new();
+    let mut all = Vec::new();
+    for round in 0..12 {
+        let db = open_with(Arc::new(disk.clone()), small_options()).unwrap();
+        check(&db, &all, 40 * round, "before");
+        all.extend(run(&db, 40 * round, 40 * round + 40).acknowledged);
+        if round % 3 == 0 {
+            db.close();
+        }
+        drop(db);
+    }
+    let db = open_with(Arc::new(disk), small_options()).unwrap();
+    check(&db, &all, 480, "at the end");
+    assert_eq!((all.len(), db.corruption_count()), (480, 0));
+}
+
+#[test]
+fn a_full_disk_refuses_batches_and_loses_none() {
+    let disk = MemoryDisk::new();
+    let db = open_with(Arc::new(disk.clone()), small_options()).unwrap();
+    let first = run(&db, 0, 50);
+    disk.set_capacity(Some(0));
+    let none = run(&db, 50, 60);
+    assert!(none.acknowledged.is_empty());
+    check(&db, &first.acknowledged, 50, "full");
+    disk.set_capacity(None);
+    let then = run(&db, 60, 100);
+    assert_eq!(then.acknowledged.len(), 40);
+    let all = [first.acknowledged, then.acknowledged].concat();
+    check(&db, &all, 100, "room again");
+    drop(db);
+    let db = open_with(Arc::new(disk), small_options()).unwrap();
+    check(&db, &all, 100, "reopened");
+}
+
+#[test]
+fn a_flipped_bit_costs_its_record_only() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    run(&db, 0, 40);
+    drop(db);
+    let path = files_in(&disk, "wal").remove(0);
+    let length = disk.map(&path).unwrap().len();
+    for at in (8..length).step_by(5) {
+        let hurt = disk.fork();
+        hurt.damage(&path, |bytes| bytes[at] ^= 1 << (at % 8));
+        let db = open_with(Arc::new(hurt), options()).unwrap();
+        let context = format!("bit flipped at {at}");
+        check(&db, &[], 40, &context);
+        let kept = dump(&*db).iter().map(|(_, samples)| samples.len()).max();
+        let torn = db.corruption_count() == 0;
+        assert!(torn || db.corruption_count() == 1, "{context}");
+        if torn {
+            assert_eq!(
+                kept,
+                Some(39),
+                "{context}: the last record is as good as torn"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_log_is_cut_when_chunks_are_sealed() {
+    let disk = MemoryDisk::new();
+    let db = open_with(Arc::new(disk.clone()), small_options()).unwrap();
+    let load = run(&db, 0, 460);
+    db.maintain();
+    let files = files_in(&disk, "wal");
+    let bytes: u64 = files
+        .iter()
+        .map(|path| disk.file_length(path).unwrap())
+        .sum();
+    assert!(bytes < 40_000, "{bytes} bytes in {files:?}");
+    drop(db);
+    let db = open_with(Arc::new(disk), small_options()).unwrap();
+    check(&db, &load.acknowledged, 460, "cut");
+    assert_eq!(db.corruption_count(), 0);
+}

@@ -1,0 +1,346 @@
+//! What is accepted, what queries see, and that it equals the obvious store.
+
+use disk::MemoryDisk;
+use model::{Labels, Matcher, STALE_NAN_BITS};
+use proptest::prelude::*;
+use storage::memory::MemoryStore;
+use storage::{AppendError, AppendOutcome, Appender, Queryable, StorageStatus};
+
+use crate::support::*;
+
+fn point(series: storage::SeriesRef, value: f64) -> Point {
+    Point {
+        series,
+        at_ms: None,
+        value,
+    }
+}
+
+#[test]
+fn every_bit_pattern_survives() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    let patterns = [
+        STALE_NAN_BITS,
+        STALE_NAN_BITS + 1,
+        0x7ff8_0000_0000_0001,
+        0xfff8_dead_beef_0001,
+        (-0.0f64).to_bits(),
+        0,
+        f64::INFINITY.to_bits(),
+        1,
+        u64::MAX,
+    ];
+    let series = db.series(group, &labels(&[("__name__", "x")])).unwrap();
+    let mut want = Vec::new();
+    // Enough rows for sealed chunks and open ones.
+    for n in 0..400 {
+        let bits = patterns[n % patterns.len()];
+        let at_ms = START_MS + 15_000 * n as i64;
+        append(&*db, group, at_ms, &[point(series, f64::from_bits(bits))]).unwrap();
+        want.push((at_ms, bits));
+    }
+    let want = vec![(labels(&[("__name__", "x")]), want)];
+    assert_eq!(dump(&*db), want);
+    drop(db);
+    assert_eq!(dump(&*open(&disk)), want);
+}
+
+#[test]
+fn refuses_sample_by_sample_as_documented() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    let a = db.series(group, &labels(&[("__name__", "a")])).unwrap();
+    let b = db.series(group, &labels(&[("__name__", "b")])).unwrap();
+    let at = |series, ms: i64, value| Point {
+        series,
+        at_ms: Some(START_MS + ms),
+        value,
+    };
+    let ghost = storage::SeriesRef(77 << 32);
+    let hour = 3_600_000;
+    let cases: Vec<(&str, i64, Vec<Point>, [usize; 4])> = vec![
+        ("first", 0, vec![point(a, 1.0)], [1, 0, 0, 0]),
+        ("same again", 0, vec![point(a, 1.0)], [1, 0, 0, 0]),
+        ("other value", 0, vec![point(a, 2.0)], [0, 0, 1, 0]),
+        (
+            "other series, same time",
+            0,
+            vec![point(b, 2.0)],
+            [1, 0, 0, 0],
+        ),
+        (
+            "older",
+            -1,
+            vec![point(a, 1.0), point(b, 1.0)],
+            [0, 2, 0, 0],
+        ),
+        ("newer", 10, vec![point(a, 1.0)], [1, 0, 0, 0]),
+        (
+            "late but new for b",
+            5,
+            vec![point(a, 9.0), point(b, 3.0)],
+            [1, 1, 0, 0],
+        ),
+        (
+            "twice in a batch",
+            20,
+            vec![point(a, 1.0), point(a, 1.0), point(a, 2.0)],
+            [2, 0, 1, 0],
+        ),
+        (
+            "own times",
+            30,
+            vec![
+                at(a, 25, 1.0),
+                at(a, 25, 1.0),
+                at(a, 24, 1.0),
+                at(b, 6, 1.0),
+            ],
+            [3, 1, 0, 0],
+        ),
+        (
+            "own and shared",
+            40,
+            vec![
+                point(a, 4.0),
+                at(a, 39, 1.0),
+                at(a, 40, 5.0),
+                at(a, 41, 5.0),
+            ],
+            [2, 1, 1, 0],
+        ),
+        (
+            "after an own time",
+            41,
+            vec![point(a, 5.0), point(b, 1.0)],
+            [2, 0, 0, 0],
+        ),
+        (
+            "unknown",
+            50,
+            vec![point(ghost, 1.0), point(a, 1.0)],
+            [1, 0, 0, 0],
+        ),
+        ("two hours on", 2 * hour, vec![point(a, 1.0)], [1, 0, 0, 0]),
+        (
+            "below the floor",
+            hour - 1,
+            vec![point(b, 1.0), at(b, hour, 1.0)],
+            [1, 0, 0, 1],
+        ),
+    ];
+    for (name, ms, points, want) in cases {
+        let outcome = append(&*db, group, START_MS + ms, &points).unwrap();
+        let AppendOutcome {
+            appended,
+            out_of_order,
+            duplicate,
+            out_of_bounds,
+            ..
+        } = outcome;
+        assert_eq!(
+            [appended, out_of_order, duplicate, out_of_bounds],
+            want,
+            "{name}"
+        );
+        let unknown = if name == "unknown" {
+            vec![ghost]
+        } else {
+            vec![]
+        };
+        assert_eq!(outcome.unknown, unknown, "{name}");
+    }
+    let empty = db.series(group, &Labels::empty()).unwrap_err();
+    assert!(matches!(empty, AppendError::InvalidLabels { .. }));
+    let read = |db: &dyn Queryable, name: &str| {
+        let matcher = [Matcher::equal("__name__", name)];
+        let dumped = dump_range(db, &matcher, (i64::MIN, i64::MAX));
+        let times = dumped[0].1.iter().map(|(t, _)| t - START_MS);
+        times.collect::<Vec<_>>()
+    };
+    let want_a = [0, 10, 20, 25, 40, 41, 50, 2 * hour];
+    let want_b = [0, 5, 6, 41, hour];
+    assert_eq!(
+        (read(&*db, "a"), read(&*db, "b")),
+        (want_a.to_vec(), want_b.to_vec())
+    );
+    drop(db);
+    let db = open(&disk);
+    assert_eq!(
+        (read(&*db, "a"), read(&*db, "b")),
+        (want_a.to_vec(), want_b.to_vec())
+    );
+}
+
+#[test]
+fn a_querier_sees_whole_batches_as_of_its_making() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    let one = db.open_group(&labels(&[("job", "one")])).unwrap();
+    let two = db.open_group(&labels(&[("job", "two")])).unwrap();
+    let a = db.series(one, &labels(&[("__name__", "a")])).unwrap();
+    let b = db.series(two, &labels(&[("__name__", "b")])).unwrap();
+    append(&*db, one, START_MS, &[point(a, 1.0), point(b, 1.0)]).unwrap();
+    let querier = db.querier(i64::MIN, i64::MAX).unwrap();
+    let mut n = 0;
+    // Until rows of after the querier's making are sealed, too.
+    while n < 130 {
+        n += 1;
+        append(&*db, one, START_MS + n, &[point(a, 2.0), point(b, 2.0)]).unwrap();
+    }
+    let set = querier.select(true, &Default::default(), &[]).unwrap();
+    let sizes = set.series.iter().map(|series| {
+        let mut samples = storage::Samples::default();
+        series.read(i64::MIN, i64::MAX, &mut samples).unwrap();
+        samples.len()
+    });
+    let sizes: Vec<_> = sizes.collect();
+    assert_eq!(sizes[1], sizes[0], "a batch over two groups is one");
+    let later = dump(&*db);
+    assert!(later.iter().all(|(_, samples)| samples.len() == 131));
+}
+
+#[test]
+fn is_not_ready_when_closed() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    assert!(db.is_ready());
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    assert_eq!(db.open_group(&labels(&[("job", "j")])).unwrap(), group);
+    let again = open_with(std::sync::Arc::new(disk.clone()), options());
+    assert_eq!(
+        again.unwrap_err().to_string(),
+        "lock DB directory: resource temporarily unavailable"
+    );
+    db.close();
+    assert!(!db.is_ready());
+    assert_eq!(db.open_group(&Labels::empty()), Err(AppendError::NotReady));
+    assert_eq!(append(&*db, group, 0, &[]), Err(AppendError::NotReady));
+    assert!(db.querier(0, 1).is_err());
+    open(&disk);
+}
+
+#[test]
+fn counts_cardinality() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    for n in 0..5 {
+        let host = n.to_string();
+        let name = if n < 3 { "a" } else { "b" };
+        let series = db.series(group, &labels(&[("__name__", name), ("host", &host)]));
+        append(&*db, group, START_MS + n, &[point(series.unwrap(), 1.0)]).unwrap();
+    }
+    let stats = db.stats(1);
+    assert_eq!((stats.head.series, stats.head.label_pairs), (5, 7));
+    assert_eq!(
+        (stats.head.min_time_ms, stats.head.max_time_ms),
+        (START_MS, START_MS + 4)
+    );
+    assert_eq!(
+        (
+            &*stats.series_by_metric[0].name,
+            stats.series_by_metric[0].value
+        ),
+        ("a", 3)
+    );
+    assert_eq!(
+        (
+            &*stats.values_by_label[0].name,
+            stats.values_by_label[0].value
+        ),
+        ("host", 5)
+    );
+    let querier = db.querier(START_MS, START_MS + 9).unwrap();
+    assert_eq!(querier.label_names(&[], 0).unwrap(), ["__name__", "host"]);
+    let b = [Matcher::equal("__name__", "b")];
+    assert_eq!(querier.label_values("host", &b, 0).unwrap(), ["3", "4"]);
+    assert_eq!(querier.label_values("host", &[], 2).unwrap(), ["0", "1"]);
+    assert!(
+        db.querier(0, 1)
+            .unwrap()
+            .label_names(&[], 0)
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// One step of a random history.
+#[derive(Debug, Clone)]
+enum Step {
+    Append {
+        group: usize,
+        ahead_ms: i64,
+        points: Vec<(usize, Option<i64>, u8)>,
+    },
+    Reopen,
+    Maintain,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let own = prop::option::weighted(0.15, -40_000i64..40_000);
+    let points = prop::collection::vec((0usize..12, own, any::<u8>()), 0..8);
+    let append = (0usize..3, -3_000i64..60_000, points);
+    prop_oneof![
+        60 => append.prop_map(|(group, ahead_ms, points)| Step::Append { group, ahead_ms, points }),
+        1 => Just(Step::Reopen),
+        1 => Just(Step::Maintain),
+    ]
+}
+
+fn value(kind: u8) -> f64 {
+    match kind {
+        0..20 => f64::from_bits(STALE_NAN_BITS),
+        20..200 => f64::from(kind / 8),
+        _ => f64::from(kind) / 7.0,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn answers_as_the_obvious_store(steps in prop::collection::vec(step(), 1..500)) {
+        let disk = MemoryDisk::new();
+        let mut db = open(&disk);
+        let plain = MemoryStore::new();
+        let names: Vec<String> = (0..12).map(|n| format!("m{n}")).collect();
+        let mut now_ms = START_MS;
+        for step in steps {
+            match step {
+                Step::Append { group, ahead_ms, points } => {
+                    now_ms += ahead_ms;
+                    let name = ["x", "y", "z"][group];
+                    let group_labels = labels(&[("job", name)]);
+                    let both: [&dyn Appender; 2] = [&*db, &plain];
+                    let outcomes = both.map(|to| {
+                        let group = to.open_group(&group_labels).unwrap();
+                        let points: Vec<_> = points.iter().map(|(series, own, kind)| {
+                            let labels = labels(&[("__name__", &names[*series])]);
+                            Point {
+                                series: to.series(group, &labels).unwrap(),
+                                at_ms: own.map(|ms| now_ms + ms),
+                                value: value(*kind),
+                            }
+                        }).collect();
+                        append(to, group, now_ms, &points).unwrap()
+                    });
+                    prop_assert_eq!(&outcomes[0], &outcomes[1]);
+                }
+                Step::Reopen => {
+                    drop(db);
+                    db = open(&disk);
+                }
+                Step::Maintain => db.maintain(),
+            }
+        }
+        prop_assert_eq!(dump(&*db), dump(&plain));
+        let regex = Matcher::new(model::MatchOp::Regex, "__name__", "m[0-4]").unwrap();
+        let some = [regex];
+        let range = (START_MS + 100_000, now_ms - 100_000);
+        prop_assert_eq!(dump_range(&*db, &some, range), dump_range(&plain, &some, range));
+        prop_assert_eq!(db.corruption_count(), 0);
+    }
+}

@@ -1,0 +1,114 @@
+//! A database on a disk in memory, and comparing it with the obvious store.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use disk::{Disk, MemoryDisk};
+use model::{Labels, Matcher};
+use storage::{AppendOutcome, Appender, Batch, GroupId, Queryable, Sample, Samples, SelectHints};
+use storage::{SeriesRef, TimedSample};
+use tsdb::{Db, OpenError, Options};
+
+/// The data folder.
+pub(crate) const DIR: &str = "/data";
+/// Some time in 2023, at a multiple of two hours.
+pub(crate) const START_MS: i64 = 1_700_006_400_000;
+
+/// Options of a database that does nothing by itself.
+pub(crate) fn options() -> Options {
+    let mut options = Options::new(DIR);
+    options.background = false;
+    options.wal_sync_interval = Duration::from_secs(3_600);
+    options
+}
+
+/// Opens the database on the disk.
+pub(crate) fn open_with(disk: Arc<dyn Disk>, options: Options) -> Result<Arc<Db>, OpenError> {
+    let clock = clock::ManualClock::at_ms(START_MS);
+    let registry = telemetry::Registry::new(clock.clone());
+    Db::open(disk, options, clock, &registry)
+}
+
+/// Opens the database on the disk with the options above.
+pub(crate) fn open(disk: &MemoryDisk) -> Arc<Db> {
+    open_with(Arc::new(disk.clone()), options()).unwrap()
+}
+
+/// A label set.
+pub(crate) fn labels(pairs: &[(&str, &str)]) -> Labels {
+    Labels::from_pairs(pairs.iter().copied())
+}
+
+/// A sample of one series at the batch's time or at one of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Point {
+    pub(crate) series: SeriesRef,
+    pub(crate) at_ms: Option<i64>,
+    pub(crate) value: f64,
+}
+
+/// Appends a batch.
+pub(crate) fn append(
+    to: &dyn Appender,
+    group: GroupId,
+    timestamp_ms: i64,
+    points: &[Point],
+) -> Result<AppendOutcome, storage::AppendError> {
+    let rows = points.iter().filter(|p| p.at_ms.is_none());
+    let samples: Vec<_> = rows
+        .map(|p| Sample {
+            series: p.series,
+            value: p.value,
+        })
+        .collect();
+    let timed = points.iter().filter_map(|p| {
+        Some(TimedSample {
+            series: p.series,
+            timestamp_ms: p.at_ms?,
+            value: p.value,
+        })
+    });
+    let timed: Vec<_> = timed.collect();
+    to.append(Batch {
+        group,
+        timestamp_ms,
+        samples: &samples,
+        timed: &timed,
+    })
+}
+
+/// A series and its samples, values by bits.
+pub(crate) type Dumped = (Labels, Vec<(i64, u64)>);
+
+/// Everything that a query gives, sorted by labels; series without samples are left out.
+pub(crate) fn dump_range(
+    from: &dyn Queryable,
+    matchers: &[Matcher],
+    range: (i64, i64),
+) -> Vec<Dumped> {
+    let querier = from.querier(range.0, range.1).unwrap();
+    let hints = SelectHints::default();
+    let set = querier.select(true, &hints, matchers).unwrap();
+    let read = set.series.iter().map(|series| {
+        let mut samples = Samples::default();
+        series.read(i64::MIN, i64::MAX, &mut samples).unwrap();
+        let times = samples.timestamps.iter().copied();
+        let bits = samples.values.iter().map(|value| value.to_bits());
+        (series.labels().clone(), times.zip(bits).collect())
+    });
+    read.filter(|(_, samples): &Dumped| !samples.is_empty())
+        .collect()
+}
+
+/// Everything there is.
+pub(crate) fn dump(from: &dyn Queryable) -> Vec<Dumped> {
+    dump_range(from, &[], (i64::MIN, i64::MAX))
+}
+
+/// Paths of files in a folder below the data folder.
+pub(crate) fn files_in(disk: &MemoryDisk, dir: &str) -> Vec<std::path::PathBuf> {
+    let dir = Path::new(DIR).join(dir);
+    let files = disk.files().into_iter();
+    files.filter(|path| path.starts_with(&dir)).collect()
+}
