@@ -9,7 +9,7 @@ use storage::{AppendError, AppendOutcome, Batch, GroupId, Sample, SeriesRef, Tim
 
 use super::Head;
 use super::chunk::SIDE_SAMPLES_MAX;
-use super::group::{Group, Prepared, Scratch, State, Taken, group_and_slot, reference};
+use super::group::{Check, Group, Prepared, Scratch, State, Taken, group_and_slot, reference};
 use crate::wal::frame::{self, Kind};
 use crate::wal::record;
 
@@ -99,13 +99,15 @@ impl Head {
         Ok(series)
     }
 
-    /// The oldest time that is taken now.
-    fn floor_ms(&self) -> i64 {
+    /// What is taken now.
+    fn check(&self) -> Check<'_> {
         let valid_ms = self.valid_ms.load(SeqCst);
-        match self.max_ms.load(SeqCst) {
+        let floor_ms = match self.max_ms.load(SeqCst) {
             i64::MIN => valid_ms,
             max_ms => valid_ms.max(max_ms.saturating_sub(self.range_ms / 2)),
-        }
+        };
+        let files = &self.files;
+        Check { floor_ms, files }
     }
 
     /// Writes a batch.
@@ -163,25 +165,16 @@ impl Head {
             state,
             taken,
         } = locked;
-        let (floor_ms, at_ms) = (self.floor_ms(), batch.timestamp_ms);
+        let (check, at_ms) = (self.check(), batch.timestamp_ms);
         if state.crosses(at_ms, self.range_ms) {
             self.seal(group, state, scratch);
             state.stagger(group.id);
         }
         taken.reset(state);
-        let files = &self.files;
-        state.take_samples(
-            group.id,
-            at_ms,
-            batch.samples,
-            floor_ms,
-            files,
-            taken,
-            outcome,
-        );
+        state.take_samples(group.id, at_ms, batch.samples, check, taken, outcome);
         for sample in batch.timed {
             if group_and_slot(sample.series).0 == group.id {
-                state.take_timed(at_ms, sample, floor_ms, files, taken, outcome);
+                state.take_timed(at_ms, sample, check, taken, outcome);
             }
         }
     }
@@ -229,7 +222,7 @@ impl Head {
                     taken,
                 });
             }
-            let floor_ms = self.floor_ms();
+            let check = self.check();
             for part in &mut locked {
                 if part.group.id == group.id {
                     self.take_own(part, batch, scratch, &mut outcome);
@@ -244,7 +237,7 @@ impl Head {
                 for sample in &foreign {
                     if group_and_slot(sample.series).0 == group.id {
                         let at_ms = batch.timestamp_ms;
-                        state.take_timed(at_ms, sample, floor_ms, &self.files, taken, &mut outcome);
+                        state.take_timed(at_ms, sample, check, taken, &mut outcome);
                     }
                 }
             }

@@ -208,6 +208,14 @@ impl Taken {
     }
 }
 
+/// What samples are checked against, besides their series.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Check<'a> {
+    /// Older samples are out of bounds.
+    pub(crate) floor_ms: i64,
+    pub(crate) files: &'a ChunkFiles,
+}
+
 /// Where a checked part lies in the frame.
 #[derive(Debug, Default)]
 pub(crate) struct Prepared {
@@ -272,8 +280,7 @@ impl State {
         id: u32,
         at_ms: i64,
         samples: &[Sample],
-        floor_ms: i64,
-        files: &ChunkFiles,
+        check: Check<'_>,
         taken: &mut Taken,
         outcome: &mut AppendOutcome,
     ) {
@@ -289,7 +296,7 @@ impl State {
             }
             let bits = sample.value.to_bits();
             let at = slot as usize;
-            let verdict = if at_ms < floor_ms {
+            let verdict = if at_ms < check.floor_ms {
                 outcome.out_of_bounds += 1;
                 continue;
             } else if taken.values.has(at) {
@@ -299,7 +306,7 @@ impl State {
             } else if let Some(&newest) = taken.newest.get(&slot) {
                 compare(newest, at_ms, bits)
             } else {
-                self.judge(slot, at_ms, bits, files)
+                self.judge(slot, at_ms, bits, check.files)
             };
             match verdict {
                 Verdict::New if fresh || self.rows.last().is_none_or(|r| r.at_ms <= at_ms) => {
@@ -318,8 +325,7 @@ impl State {
         &self,
         batch_ms: i64,
         sample: &TimedSample,
-        floor_ms: i64,
-        files: &ChunkFiles,
+        check: Check<'_>,
         taken: &mut Taken,
         outcome: &mut AppendOutcome,
     ) {
@@ -329,7 +335,7 @@ impl State {
             return;
         }
         let (at_ms, bits) = (sample.timestamp_ms, sample.value.to_bits());
-        if at_ms < floor_ms {
+        if at_ms < check.floor_ms {
             outcome.out_of_bounds += 1;
             return;
         }
@@ -338,7 +344,7 @@ impl State {
             .then(|| (batch_ms, taken.values.bits[at]));
         let verdict = match row.max(taken.newest.get(&slot).copied()) {
             Some(newest) => compare(newest, at_ms, bits),
-            None => self.judge(slot, at_ms, bits, files),
+            None => self.judge(slot, at_ms, bits, check.files),
         };
         match verdict {
             Verdict::New => taken.push_timed(Timed { slot, at_ms, bits }, outcome),

@@ -426,7 +426,7 @@ mod tests {
     #[test]
     fn forgets_what_is_not_kept() {
         let (index, all) = index();
-        let (kept, moved) = index.retain(|id| id >= 2 && id < 4);
+        let (kept, moved) = index.retain(|id| (2..4).contains(&id));
         assert_eq!(moved, [None, None, Some(0), Some(1), None, None]);
         assert_eq!(kept.id_of(&all[3]), Some(1));
         assert_eq!(kept.id_of(&all[0]), None);

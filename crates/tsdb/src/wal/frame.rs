@@ -134,6 +134,7 @@ impl<'a> Iterator for Frames<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice::from_ref;
 
     fn file(payloads: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -178,7 +179,7 @@ mod tests {
                 let (good, bad) = read(&bytes);
                 assert_eq!(
                     (good, bad),
-                    (want, vec![starts[hit]..starts[hit + 1]]),
+                    (want, from_ref(&(starts[hit]..starts[hit + 1])).to_vec()),
                     "{at}:{bit}"
                 );
             }
@@ -190,7 +191,10 @@ mod tests {
         let bytes = file(&[b"one", b"two"]);
         for cut in HEADER_BYTES + 4..bytes.len() {
             let (good, bad) = read(&bytes[..cut]);
-            assert_eq!((good.len(), bad), (1, vec![HEADER_BYTES + 3..cut]));
+            assert_eq!(
+                (good.len(), bad),
+                (1, from_ref(&(HEADER_BYTES + 3..cut)).to_vec())
+            );
         }
     }
 }

@@ -317,7 +317,8 @@ mod tests {
         let disk = Arc::new(MemoryDisk::new());
         let dir = PathBuf::from("/wal");
         disk.create_dir_all(&dir).unwrap();
-        let wal = Wal::new(disk.clone(), dir.clone(), 1 << 20);
+        let shared: Arc<dyn Disk> = Arc::<MemoryDisk>::clone(&disk);
+        let wal = Wal::new(shared, dir.clone(), 1 << 20);
         for n in 0..3u64 {
             assert_eq!(wal.append(&frame_of(b"x")).unwrap().segment, n + 1);
             assert_eq!(wal.cut(), n + 1);

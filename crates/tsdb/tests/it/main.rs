@@ -1,5 +1,10 @@
 //! The database from outside: over disks in memory, some of which fail.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 mod durability;
 mod semantics;
 mod support;

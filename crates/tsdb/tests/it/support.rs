@@ -26,7 +26,7 @@ pub(crate) fn options() -> Options {
 /// Opens the database on the disk.
 pub(crate) fn open_with(disk: Arc<dyn Disk>, options: Options) -> Result<Arc<Db>, OpenError> {
     let clock = clock::ManualClock::at_ms(START_MS);
-    let registry = telemetry::Registry::new(clock.clone());
+    let registry = telemetry::Registry::new(Arc::<clock::ManualClock>::clone(&clock));
     Db::open(disk, options, clock, &registry)
 }
 
