@@ -6,10 +6,20 @@
 //! deletes it, and a source that fails sends nothing, so that its last good targets stay.
 //!
 //! Readers watch one value, the whole current [`TargetSets`]: the newest wins, nothing queues.
+//!
+//! The way of a file: `watcher` says that something may have changed, `scanner` reads what the
+//! globs find, `groups` decodes it, `provider` does so again and again, `manager` merges and
+//! throttles.
 
+mod groups;
 mod manager;
+mod metrics;
+mod provider;
+mod scanner;
+mod watcher;
 
 pub use manager::DiscoveryManager;
+pub use scanner::FileError;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
