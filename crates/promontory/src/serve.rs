@@ -4,7 +4,7 @@
 //! the database replays its log; only then are targets scraped and queries answered. At the end:
 //! scraping stops, requests end, the database closes, so that what was scraped is on disk.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -425,9 +425,7 @@ fn flag_retention(flags: &Flags) -> Retention {
 }
 
 fn host_metrics() -> api::Source<Result<String, String>> {
-    let collector = HostCollector::new(HostOptions {
-        root: Path::new("/").to_path_buf(),
-    });
+    let collector = HostCollector::new(HostOptions::default());
     Arc::new(move || {
         let mut text = String::new();
         collector.collect(&mut text);
