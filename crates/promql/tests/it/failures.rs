@@ -1,0 +1,145 @@
+//! What queries answer that cannot be answered.
+
+use promql::{QueryError, QueryOptions};
+
+use crate::{MINUTE_MS, bench, load};
+
+#[test]
+fn matching_errors_name_the_series() {
+    let b = bench(&[
+        r#"many{x="1",y="a"} 1"#,
+        r#"many{x="1",y="b"} 2"#,
+        r#"one{x="1",z="c"} 3"#,
+        r#"one{x="1",z="d"} 4"#,
+        r#"single{x="1"} 5"#,
+    ]);
+    for (query, expected) in [
+        (
+            "many + on (x) group_left one",
+            concat!(
+                r#"found duplicate series for the match group {x="1"} on the right hand-side of "#,
+                r#"the operation: [{__name__="one", x="1", z="c"}, {__name__="one", x="1", "#,
+                r#"z="d"}];many-to-many matching not allowed: matching labels must be unique on "#,
+                "one side"
+            ),
+        ),
+        (
+            "many + on (x) group_right one",
+            concat!(
+                r#"found duplicate series for the match group {x="1"} on the left hand-side of "#,
+                r#"the operation: [{__name__="many", x="1", y="a"}, {__name__="many", x="1", "#,
+                r#"y="b"}];many-to-many matching not allowed: matching labels must be unique on "#,
+                "one side"
+            ),
+        ),
+        (
+            "many + on (x) single",
+            "multiple matches for labels: many-to-one matching must be explicit \
+             (group_left/group_right)",
+        ),
+        (
+            "many + on (x) group_left (y) single",
+            "multiple matches for labels: grouping labels must ensure unique matches",
+        ),
+    ] {
+        b.at(0, query, &format!("error: {expected}"));
+        b.over((0, 1), query, &format!("error: {expected}"));
+    }
+    // Nothing on the other side: nobody is looked at.
+    b.at(0, "nope + on (x) one", "");
+}
+
+#[test]
+fn bad_parameters_are_told() {
+    let b = bench(&["m 1 2 3"]);
+    for (query, expected) in [
+        ("topk(NaN, m)", "Parameter value is NaN"),
+        ("topk(1e30, m)", "Scalar value 1e+30 overflows int64"),
+        (
+            "bottomk(2 or m, m)",
+            "1:9: parse error: set operator \"or\" not allowed in binary scalar expression",
+        ),
+        ("limit_ratio(NaN, m)", "Ratio value is NaN"),
+        (r#"count_values("", m)"#, "invalid label name \"\""),
+        (
+            r#"label_replace(m, "", "$1", "a", "b")"#,
+            "invalid destination label name in label_replace(): ",
+        ),
+        (
+            r#"label_replace(m, "a", "$1", "a", "(")"#,
+            "invalid regular expression in label_replace(): (",
+        ),
+        (
+            r#"label_join(m, "a", "-", "")"#,
+            "invalid source label name in label_join(): ",
+        ),
+        (
+            "double_exponential_smoothing(m[5m], 2, 0.5)",
+            "invalid smoothing factor. Expected: 0 < sf < 1, got: 2.000000",
+        ),
+        (
+            "avg_over_time(m[5m] anchored)",
+            "anchored modifier can only be used with: changes, delta, increase, rate, resets - \
+             not with avg_over_time",
+        ),
+        (
+            "changes(m[5m] smoothed)",
+            "smoothed modifier can only be used with: delta, increase, rate - not with changes",
+        ),
+        ("m[1h - 1h]", "2:9: duration must be greater than 0"),
+    ] {
+        let got = b.instant(query, 2).map(|output| crate::show(&output.value));
+        assert_eq!(
+            got.map_err(|error| error.to_string()),
+            Err(expected.to_owned()),
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn ranges_are_refused_by_kind() {
+    let store = load(&[]);
+    let engine = crate::engine(|_| {});
+    let options = QueryOptions::default();
+    let range = |query: &str, step_ms: i64| {
+        let end_ms = 10 * MINUTE_MS;
+        engine
+            .range(&store, query, 0, end_ms, step_ms, &options)
+            .map(|o| o.value)
+    };
+    assert_eq!(
+        range("m[5m]", MINUTE_MS),
+        Err(QueryError::BadData(
+            "invalid expression type \"range vector\" for range query, must be Scalar or instant \
+             Vector"
+                .to_owned()
+        ))
+    );
+    assert!(matches!(
+        range(r#""text""#, MINUTE_MS),
+        Err(QueryError::BadData(_))
+    ));
+    assert!(matches!(range("m", 0), Err(QueryError::BadData(_))));
+    assert!(matches!(range("m +", MINUTE_MS), Err(QueryError::Parse(_))));
+    assert_eq!(range("m", MINUTE_MS), Ok(promql::Value::Matrix(Vec::new())));
+}
+
+#[test]
+fn native_histograms_are_refused_by_name_where_they_matter() {
+    let b = bench(&["h {{schema:0 sum:1 count:1 buckets:[1]}}x3", "f 1 2 3"]);
+    let error = r#"error: native histograms are not supported yet, and {__name__="h"} has some"#;
+    for (query, expected) in [
+        ("h", error),
+        ("rate(h[5m])", error),
+        ("sum({__name__=~\"h|f\"})", error),
+        ("histogram_count(h)", error),
+        ("abs(h)", ""),
+        ("count_over_time(h[5m])", "{} 3"),
+        ("absent(h)", ""),
+        ("max_over_time(h[5m])", ""),
+        ("f", r#"{__name__="f"} 3"#),
+    ] {
+        b.at(2, query, expected);
+    }
+}
