@@ -204,6 +204,14 @@ pub struct DurationArg {
     pub expr: Option<Box<DurationExpr>>,
 }
 
+impl DurationArg {
+    /// Whether anything but a literal zero was written.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.ms != 0 || self.expr.is_some()
+    }
+}
+
 /// Which time a selection looks at instead of the evaluation's.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TimeShift {

@@ -6,8 +6,7 @@ use std::ops::Range;
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError {
-    /// Bytes of the query that it is about; the end may lie before the start where Prometheus's
-    /// does not matter either.
+    /// Bytes of the query that it is about.
     pub position: Range<usize>,
     /// Line and column of the start, from 1, the column in bytes; `None` for an empty query.
     pub line_column: Option<(usize, usize)>,

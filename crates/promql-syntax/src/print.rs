@@ -97,10 +97,10 @@ impl TimeShift {
     }
 
     fn write_offset(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.offset.ms == 0 && self.offset.expr.is_none() {
-            return Ok(());
+        if self.offset.is_set() {
+            write!(f, " offset {}", self.offset)?;
         }
-        write!(f, " offset {}", self.offset)
+        Ok(())
     }
 }
 

@@ -30,14 +30,6 @@ impl Operand {
     }
 }
 
-impl DurationArg {
-    /// Whether anything but zero was written.
-    #[must_use]
-    pub fn is_set(&self) -> bool {
-        self.ms != 0 || self.expr.is_some()
-    }
-}
-
 impl Parser<'_> {
     /// Reads operators that bind at least as tightly as `precedence_min`.
     pub(super) fn duration(&mut self, precedence_min: u8) -> Result<Leveled<Operand>> {
