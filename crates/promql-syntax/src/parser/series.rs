@@ -58,7 +58,8 @@ impl Parser<'_> {
         values.reserve(count);
         for _ in 0..count {
             values.push(SequenceValue::Float(value));
-            value += step.unwrap_or(0.0);
+            // Not plus zero, which would turn -0 into 0.
+            value = step.map_or(value, |step| value + step);
         }
         Ok(())
     }

@@ -31,6 +31,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("up  1   2  ", r#"{__name__="up"} 1 2"#),
     ("up\t1\t2", r#"{__name__="up"} 1 2"#),
     ("up 1_000", r#"{__name__="up"} 1000"#),
+    ("up -0x2", r#"{__name__="up"} -0 -0 -0"#),
     ("up {{}}", r#"{__name__="up"} {{}}"#),
     ("up {{ }}", r#"{__name__="up"} {{}}"#),
     ("up {{schema:1}}", r#"{__name__="up"} {{schema:1}}"#),
