@@ -8,9 +8,10 @@
 //! texts are Go's, because they are what upstream's users know and search for.
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use gocompat::Regex;
 use gocompat::strconv::quote;
 use model::{Labels, NameScheme};
 
@@ -28,6 +29,8 @@ const NOT_YET: &str = "is not supported yet by Promontory";
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     problems: Vec<Problem>,
+    /// Jobs repeat each other's rules, and an expression costs some 100 µs and 10 KB to compile.
+    regexes: HashMap<String, Regex>,
 }
 
 /// The keys of a mapping that stands for a Go struct. Every key is taken once; [`Fields::finish`]
@@ -303,6 +306,24 @@ impl Decoder {
         };
         self.refuse(node, refusal);
         None
+    }
+
+    /// An expression as relabelling anchors it.
+    pub(crate) fn regex(&mut self, node: &Node) -> Option<Regex> {
+        let pattern = self.string(node)?;
+        if let Some(regex) = self.regexes.get(&pattern) {
+            return Some(regex.clone());
+        }
+        match Regex::new_spliced(&pattern) {
+            Ok(regex) => {
+                self.regexes.insert(pattern, regex.clone());
+                Some(regex)
+            }
+            Err(error) => {
+                self.refuse(node, error.to_string());
+                None
+            }
+        }
     }
 
     /// A list of texts.

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use granit_parser::{Event, Parser, ScalarStyle, Span};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span};
 
 use crate::{Problem, ProblemKind};
 
@@ -109,7 +109,14 @@ pub(crate) fn parse(text: &str) -> Result<Option<Rc<Node>>, Problem> {
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
             let place = error.marker();
-            syntax(place.line(), place.col() + 1, error.info())
+            let text = match error.kind() {
+                // The library's text is about a mark that hardly anybody means to write.
+                ErrorKind::ExpectedDocumentStart => {
+                    "the document ends before this line; its indentation may be wrong".to_owned()
+                }
+                _ => error.info(),
+            };
+            syntax(place.line(), place.col() + 1, text)
         })?;
         builder.take(event, span)?;
     }

@@ -1,6 +1,5 @@
 //! `relabel_configs` and `metric_relabel_configs`.
 
-use gocompat::Regex;
 use gocompat::strconv::quote;
 use model::NameScheme;
 use relabel::{Action, Rule};
@@ -72,12 +71,8 @@ fn decode(decoder: &mut Decoder, node: &Node) -> Option<Rule> {
         &mut rule.modulus,
         |decoder, node| decoder.uint(node, "uint64"),
     );
-    if let Some(node) = fields.take("regex") {
-        rule.regex_given = true;
-        read(decoder, &fields, "regex", &mut rule.regex, |decoder, _| {
-            regex(decoder, node)
-        });
-    }
+    rule.regex_given = fields.take("regex").is_some();
+    read(decoder, &fields, "regex", &mut rule.regex, Decoder::regex);
     read(decoder, &fields, "action", &mut rule.action, action);
     fields.finish(decoder);
     // A rule that could not be read as a whole would only be blamed for what is missing.
@@ -97,17 +92,6 @@ fn source_labels(decoder: &mut Decoder, node: &Node) -> Option<Vec<String>> {
         names.push(name);
     }
     Some(names)
-}
-
-fn regex(decoder: &mut Decoder, node: &Node) -> Option<Regex> {
-    let pattern = decoder.string(node)?;
-    match Regex::new_spliced(&pattern) {
-        Ok(regex) => Some(regex),
-        Err(error) => {
-            decoder.refuse(node, error.to_string());
-            None
-        }
-    }
 }
 
 fn action(decoder: &mut Decoder, node: &Node) -> Option<Action> {
