@@ -10,6 +10,7 @@
 
 mod expect;
 mod nhcb;
+pub mod openmetrics;
 mod run;
 mod start_times;
 mod statement;

@@ -56,6 +56,10 @@ fn all(folder: &Path, only: Option<&str>) -> anyhow::Result<Tally> {
         let text = std::fs::read_to_string(&file)?;
         report(&name, &promqltest::run(&text, &engine), &mut tally);
     }
+    if only.is_none_or(|only| "openmetrics".contains(only)) {
+        let outcomes = promqltest::openmetrics::run(&folder.join("openmetrics"))?;
+        report("openmetrics", &outcomes, &mut tally);
+    }
     Ok(tally)
 }
 
