@@ -4,6 +4,7 @@
 //! `regexp` reads them, floats print as `strconv` prints them, strings quote as `%q` quotes them.
 //! This crate holds those rules once, and knows nothing of metrics.
 
+pub mod math;
 pub mod regex;
 pub mod strconv;
 pub mod strings;
