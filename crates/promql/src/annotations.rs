@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::gomath::format_g;
+use gocompat::strconv::format_float_g;
 
 /// Byte range of an expression in the query.
 pub(crate) type Position = Range<usize>;
@@ -88,11 +88,11 @@ impl Annotations {
 
     pub(crate) fn invalid_quantile(&mut self, q: f64, position: &Position) {
         let text = "quantile value should be between 0 and 1, got";
-        self.warn(format!("{text} {}", format_g(q)), position);
+        self.warn(format!("{text} {}", format_float_g(q)), position);
     }
 
     pub(crate) fn invalid_ratio(&mut self, ratio: f64, to: f64, position: &Position) {
-        let (ratio, to) = (format_g(ratio), format_g(to));
+        let (ratio, to) = (format_float_g(ratio), format_float_g(to));
         let text = "ratio value should be between -1 and 1, got";
         self.warn(format!("{text} {ratio}, capping to {to}"), position);
     }
@@ -183,8 +183,8 @@ impl Annotations {
                 let _ = write!(
                     text,
                     ", from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
-                    format_g(repair.bucket.0),
-                    format_g(repair.bucket.1),
+                    format_float_g(repair.bucket.0),
+                    format_float_g(repair.bucket.1),
                     two_digits(repair.difference_max),
                     repair.count,
                     crate::dates::rfc3339(repair.time_ms.0),
@@ -225,7 +225,7 @@ fn two_digits(value: f64) -> String {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }
-    format_g(rounded)
+    format_float_g(rounded)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The functions of PromQL by name, sorted into the ways in which they are evaluated.
 
+use gocompat::math;
+
 use crate::dates::DatePart;
-use crate::gomath;
 use crate::plan::Type;
 use crate::window::RangeFunction;
 
@@ -120,22 +121,22 @@ fn math_function(name: &str) -> Option<fn(f64) -> f64> {
         "ceil" => f64::ceil,
         "floor" => f64::floor,
         "sqrt" => f64::sqrt,
-        "exp" => gomath::exp,
-        "ln" => gomath::ln,
-        "log2" => gomath::log2,
-        "log10" => gomath::log10,
-        "sin" => gomath::sin,
-        "cos" => gomath::cos,
-        "tan" => gomath::tan,
-        "asin" => gomath::asin,
-        "acos" => gomath::acos,
-        "atan" => gomath::atan,
-        "sinh" => gomath::sinh,
-        "cosh" => gomath::cosh,
-        "tanh" => gomath::tanh,
-        "asinh" => gomath::asinh,
-        "acosh" => gomath::acosh,
-        "atanh" => gomath::atanh,
+        "exp" => math::exp,
+        "ln" => math::ln,
+        "log2" => math::log2,
+        "log10" => math::log10,
+        "sin" => math::sin,
+        "cos" => math::cos,
+        "tan" => math::tan,
+        "asin" => math::asin,
+        "acos" => math::acos,
+        "atan" => math::atan,
+        "sinh" => math::sinh,
+        "cosh" => math::cosh,
+        "tanh" => math::tanh,
+        "asinh" => math::asinh,
+        "acosh" => math::acosh,
+        "atanh" => math::atanh,
         "rad" => |v| v * std::f64::consts::PI / 180.0,
         "deg" => |v| v * 180.0 / std::f64::consts::PI,
         "sgn" => sign,

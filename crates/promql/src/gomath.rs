@@ -45,36 +45,6 @@ pub(crate) fn min(a: f64, b: f64) -> f64 {
     }
 }
 
-/// `math.Pow`.
-pub(crate) fn pow(a: f64, b: f64) -> f64 {
-    a.powf(b)
-}
-
-macro_rules! elementary {
-    ($($(#[$doc:meta])* $name:ident => $method:ident),* $(,)?) => {
-        $($(#[$doc])*
-        pub(crate) fn $name(x: f64) -> f64 {
-            x.$method()
-        })*
-    };
-}
-
-elementary! {
-    exp => exp, ln => ln, log2 => log2, log10 => log10,
-    sin => sin, cos => cos, tan => tan, asin => asin, acos => acos, atan => atan,
-    sinh => sinh, cosh => cosh, tanh => tanh, asinh => asinh, acosh => acosh, atanh => atanh,
-}
-
-/// `math.Atan2`.
-pub(crate) fn atan2(y: f64, x: f64) -> f64 {
-    y.atan2(x)
-}
-
-/// `math.Mod`: the sign is that of the dividend.
-pub(crate) fn modulo(a: f64, b: f64) -> f64 {
-    a % b
-}
-
 /// `time.Duration.Seconds` of whole milliseconds: seconds plus fraction, which rounds differently
 /// from one division.
 pub(crate) fn seconds(duration_ms: i64) -> f64 {
@@ -88,25 +58,6 @@ pub(crate) fn to_i64(value: f64) -> i64 {
     } else {
         i64::MIN
     }
-}
-
-/// `fmt.Sprintf("%g", v)`.
-pub(crate) fn format_g(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    // For shortest digits Go counts as if the precision were 6.
-    if value != 0.0 && !(-4..6).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{digits}e{sign}{:02}", exponent.abs());
-    }
-    format!("{value}")
 }
 
 /// The quantile of unsorted values, between two ranks by weight. Sorts `values`, NaN first.
@@ -155,24 +106,6 @@ mod tests {
         assert!(max(-0.0, 0.0).is_sign_positive());
         assert_eq!(min(f64::NAN, f64::NEG_INFINITY), f64::NEG_INFINITY);
         assert!(min(0.0, -0.0).is_sign_negative());
-    }
-
-    #[test]
-    fn numbers_print_as_in_go() {
-        for (value, text) in [
-            (0.0, "0"),
-            (-1.0, "-1"),
-            (1.5, "1.5"),
-            (0.0001, "0.0001"),
-            (0.00001, "1e-05"),
-            (123_456.0, "123456"),
-            (1_234_567.0, "1.234567e+06"),
-            (1e21, "1e+21"),
-            (f64::INFINITY, "+Inf"),
-            (f64::NAN, "NaN"),
-        ] {
-            assert_eq!(format_g(value), text);
-        }
     }
 
     #[test]

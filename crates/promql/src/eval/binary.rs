@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use gocompat::math;
 use model::{Labels, LabelsBuilder, METRIC_NAME};
 use promql_syntax::ast::{BinaryOp, Cardinality};
 
@@ -17,7 +18,6 @@ use crate::column::{ABSENT, Column, Scalar, Series, is_metadata_label, is_presen
 use crate::context::EVALUATION;
 use crate::error::QueryError;
 use crate::flow::Flow;
-use crate::gomath;
 use crate::plan::{Binary, Matching, Node, Type};
 
 /// Whether the result is another quantity, so that the metric's name would lie.
@@ -45,9 +45,10 @@ fn calculate(op: BinaryOp, a: f64, b: f64) -> f64 {
         BinaryOp::Sub => a - b,
         BinaryOp::Mul => a * b,
         BinaryOp::Div => a / b,
-        BinaryOp::Mod => gomath::modulo(a, b),
-        BinaryOp::Pow => gomath::pow(a, b),
-        BinaryOp::Atan2 => gomath::atan2(a, b),
+        // As in Go the sign is that of the dividend.
+        BinaryOp::Mod => a % b,
+        BinaryOp::Pow => math::pow(a, b),
+        BinaryOp::Atan2 => math::atan2(a, b),
         _ => f64::NAN,
     }
 }

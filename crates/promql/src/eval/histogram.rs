@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gocompat::strconv::parse_float;
+use gocompat::strconv::{format_float_g, parse_float};
 use model::{Labels, LabelsBuilder};
 
 use super::{Evaluator, Result, Scope, text};
@@ -215,7 +215,7 @@ fn label_with_quantile(series: Series, label: &str, q: &Scalar, out: &mut Vec<Se
 
 /// As OpenMetrics prints the quantile of a summary: whole numbers with `.0`.
 fn open_metrics_float(value: f64) -> String {
-    let text = crate::gomath::format_g(value);
+    let text = format_float_g(value);
     if value.is_finite() && !text.contains(['.', 'e']) {
         text + ".0"
     } else {

@@ -3,6 +3,7 @@
 //! Which of equal values is picked, and in which order an instant query lists them, follows from
 //! how Go's heap moves its elements; so this is that heap.
 
+use gocompat::strconv::format_float_g;
 use model::Labels;
 use xxhash_rust::xxh64::xxh64;
 
@@ -11,7 +12,7 @@ use super::{Evaluator, Result, Scope, execution};
 use crate::column::{ABSENT, Column, Series, is_present};
 use crate::context::EVALUATION;
 use crate::flow::SeriesSet;
-use crate::gomath::{format_g, to_i64};
+use crate::gomath::to_i64;
 use crate::plan::{Aggregate, AggregateOp};
 
 /// The largest float that fits into an `i64`.
@@ -186,11 +187,11 @@ impl<'q> Evaluator<'q> {
             return Err(execution("Parameter value is NaN"));
         }
         if parameter.min <= K_MIN {
-            let value = format_g(parameter.min);
+            let value = format_float_g(parameter.min);
             return Err(execution(format!("Scalar value {value} underflows int64")));
         }
         if parameter.max >= K_MAX {
-            let value = format_g(parameter.max);
+            let value = format_float_g(parameter.max);
             return Err(execution(format!("Scalar value {value} overflows int64")));
         }
         Ok(true)

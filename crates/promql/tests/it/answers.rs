@@ -122,7 +122,7 @@ fn aggregations() {
         (
             0,
             "bottomk by (g) (1, m)",
-            concat!(r#"{__name__="m", g="a", i="1"} 1; {__name__="m", g="b", i="3"} 5"#),
+            r#"{__name__="m", g="a", i="1"} 1; {__name__="m", g="b", i="3"} 5"#,
         ),
         (
             1,
@@ -135,7 +135,7 @@ fn aggregations() {
         (
             0,
             r#"count_values by (g) ("v", m)"#,
-            concat!(r#"{g="a", v="1"} 1; {g="a", v="3"} 1; {g="b", v="5"} 2"#),
+            r#"{g="a", v="1"} 1; {g="a", v="3"} 1; {g="b", v="5"} 2"#,
         ),
         (0, "limitk(1, m)", r#"{__name__="m", g="a", i="1"} 1"#),
         (
@@ -151,7 +151,7 @@ fn aggregations() {
     b.over(
         (0, 1),
         "topk(1, m)",
-        concat!(r#"{__name__="m", g="b", i="3"} 0:5; {__name__="m", g="b", i="4"} 1:6"#),
+        r#"{__name__="m", g="b", i="3"} 0:5; {__name__="m", g="b", i="4"} 1:6"#,
     );
 }
 
@@ -308,6 +308,6 @@ fn info_adds_labels_of_targets() {
     b.at(
         2,
         r#"info(m, {version="2"})"#,
-        concat!(r#"{__name__="m", instance="i", job="j", version="2"} 3"#),
+        r#"{__name__="m", instance="i", job="j", version="2"} 3"#,
     );
 }
