@@ -5,8 +5,9 @@
 //! in any case there.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use config::TargetGroup;
@@ -19,13 +20,57 @@ const FILE_BYTES_MAX: u64 = 32 << 20;
 /// The label that says which file a target comes from.
 const PATH_LABEL: &str = "__meta_filepath";
 
+/// A file whose last change is younger than this may change again without its times telling: they
+/// go forward in steps of some milliseconds.
+const SETTLED_NS: i128 = 1_000_000_000;
+
+/// What tells one state of a file from another without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Nanoseconds since 1970.
+    modified_ns: i128,
+    /// The same of the inode: no program can set it back.
+    changed_ns: i128,
+}
+
+impl Stamp {
+    /// The stamp of the file that is at a path now.
+    pub(crate) fn at(path: &Path) -> Option<Stamp> {
+        path.metadata().ok().map(|metadata| Stamp::of(&metadata))
+    }
+
+    fn of(metadata: &Metadata) -> Stamp {
+        let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
+        Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether any later change will show in the stamp.
+    pub(crate) fn is_settled(&self, now_ns: i64) -> bool {
+        i128::from(now_ns) - self.modified_ns.max(self.changed_ns) > SETTLED_NS
+    }
+
+    /// The modification time in whole seconds since 1970.
+    pub(crate) fn mtime_s(&self) -> f64 {
+        self.modified_ns.div_euclid(1_000_000_000) as f64
+    }
+}
+
 /// Reads and decodes a file. The groups have their sources (`path:0`, `path:1`) and the label
-/// `__meta_filepath`; the number is the file's modification time in seconds since 1970.
+/// `__meta_filepath`; the stamp is that of the file before it was read.
 ///
 /// # Errors
 /// Why not, for the log.
-pub(crate) fn read(path: &Path) -> Result<(Vec<TargetGroup>, f64), String> {
-    let (text, mtime_s) = read_text(path).map_err(|error| error.to_string())?;
+pub(crate) fn read(path: &Path) -> Result<(Vec<TargetGroup>, Stamp), String> {
+    let (text, stamp) = read_text(path).map_err(|error| error.to_string())?;
     let is_json = path
         .extension()
         .is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
@@ -43,20 +88,16 @@ pub(crate) fn read(path: &Path) -> Result<(Vec<TargetGroup>, f64), String> {
             targets: group.targets,
         }
     });
-    Ok((named.collect(), mtime_s))
+    Ok((named.collect(), stamp))
 }
 
-fn read_text(path: &Path) -> io::Result<(String, f64)> {
+fn read_text(path: &Path) -> io::Result<(String, Stamp)> {
     // Asked before it is opened: a pipe would wait for a writer.
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
     let file = File::open(path)?;
-    let modified = file.metadata()?.modified()?;
-    let mtime_s = match modified.duration_since(std::time::UNIX_EPOCH) {
-        Ok(after) => after.as_secs(),
-        Err(_) => 0,
-    };
+    let stamp = Stamp::of(&file.metadata()?);
     let mut text = String::new();
     file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > FILE_BYTES_MAX {
@@ -64,7 +105,7 @@ fn read_text(path: &Path) -> io::Result<(String, f64)> {
             "larger than {FILE_BYTES_MAX} bytes"
         )));
     }
-    Ok((text, mtime_s as f64))
+    Ok((text, stamp))
 }
 
 fn parse_json(text: &str) -> Result<Vec<TargetGroup>, String> {

@@ -1,6 +1,9 @@
 //! One look at all files of a file discovery: what the globs find is read, and what fails keeps
 //! what it had.
 //!
+//! A file is read again only if its stamp (size, times, inode) is another or too young to tell, so
+//! that a look at a folder where much else happens costs a few system calls.
+//!
 //! Blocking, and without a task of its own: the provider decides when to look.
 
 use std::collections::BTreeMap;
@@ -9,7 +12,7 @@ use std::sync::Arc;
 
 use config::{FileSdConfig, TargetGroup};
 
-use crate::groups;
+use crate::groups::{self, Stamp};
 use crate::metrics::FileMetrics;
 
 /// A file that cannot be used now. Its last good targets stay.
@@ -35,6 +38,8 @@ pub(crate) struct Found {
 struct FileState {
     groups: Vec<Arc<TargetGroup>>,
     error: Option<String>,
+    /// When it was read; `None` if it has to be read again whatever its stamp is.
+    stamp: Option<Stamp>,
 }
 
 /// Looks, and remembers what it saw last.
@@ -124,12 +129,16 @@ impl Scanner {
         paths
     }
 
-    /// Reads one file. Groups that did not change stay the same allocation, so that readers can
+    /// Reads one file, if it is not the same as before. Groups that did not change stay the same allocation, so that readers can
     /// tell at a glance.
-    fn look_at(&self, path: &Path, mut state: FileState) -> FileState {
+    fn look_at(&self, path: &Path, state: FileState) -> FileState {
+        if state.stamp.is_some() && state.stamp == Stamp::at(path) {
+            return state;
+        }
+        let now_ns = self.clock.now_ns();
         match groups::read(path) {
-            Ok((groups, mtime_s)) => {
-                self.metrics.read(&path.to_string_lossy(), mtime_s);
+            Ok((groups, stamp)) => {
+                self.metrics.read(&path.to_string_lossy(), stamp.mtime_s());
                 let mut before = state.groups.into_iter();
                 let groups = groups.into_iter().map(|group| match before.next() {
                     Some(old) if *old == group => old,
@@ -138,13 +147,17 @@ impl Scanner {
                 FileState {
                     groups: groups.collect(),
                     error: None,
+                    stamp: stamp.is_settled(now_ns).then_some(stamp),
                 }
             }
             Err(reason) => {
                 self.metrics.read_errors.inc();
                 tracing::error!(path = %path.display(), err = reason, "Error reading file");
-                state.error = Some(reason);
-                state
+                FileState {
+                    error: Some(reason),
+                    stamp: None,
+                    ..state
+                }
             }
         }
     }
@@ -268,6 +281,33 @@ mod tests {
         let second = bench.scanner.scan();
         assert!(Arc::ptr_eq(&first.groups[0], &second.groups[0]));
         assert_ne!(first.groups[1], second.groups[1]);
+    }
+
+    #[test]
+    fn a_settled_file_is_not_read_again() {
+        let mut bench = Bench::new(&["a.json"]);
+        let path = bench.folder.path().join("a.json");
+        bench.write("a.json", A);
+        let now_ms = clock::SystemClock::shared().now_ms();
+        let address = |scanner: &Scanner| scanner.files[&path].groups.as_ptr();
+        // Just written: its times cannot tell yet, so that it is read each time.
+        bench.scan();
+        let first = address(&bench.scanner);
+        bench.scan();
+        assert_ne!(address(&bench.scanner), first);
+        // A minute later it is read once more, and then no longer.
+        bench.scanner.clock = clock::ManualClock::at_ms(now_ms + 60_000);
+        bench.scan();
+        let settled = address(&bench.scanner);
+        bench.scan();
+        assert_eq!(address(&bench.scanner), settled);
+        // Another content of the same size.
+        bench.write("a.json", &A.replace("a:1", "a:7"));
+        assert_eq!(bench.scan().0, ["a:7", "a:2,a:3"]);
+        // A broken file is read each time, and counted.
+        bench.write("a.json", "[");
+        assert_eq!((bench.scan().1, bench.scan().1), (1, 1));
+        assert!(bench.exposed("prometheus_sd_file_read_errors_total 2"));
     }
 
     #[test]
