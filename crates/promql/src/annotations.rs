@@ -137,6 +137,16 @@ impl Annotations {
         self.inform(format!("{text} {quoted}: float {operator} float"), position);
     }
 
+    pub(crate) fn mixed_floats_and_histograms(&mut self, metric: &str, position: &Position) {
+        let metric = gocompat::strconv::quote(metric);
+        let text = "encountered a mix of histograms and floats for metric name";
+        self.warn(format!("{text} {metric}"), position);
+    }
+
+    pub(crate) fn histogram_ignored_in_aggregation(&mut self, name: &str, position: &Position) {
+        self.inform(format!("ignored histogram in {name} aggregation"), position);
+    }
+
     pub(crate) fn histogram_ignored_in_range(&mut self, metric: &str, position: &Position) {
         let metric = gocompat::strconv::quote(metric);
         let text = "ignored histograms in a range containing both floats and histograms for \

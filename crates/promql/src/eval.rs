@@ -19,11 +19,12 @@ use crate::annotations::{Annotations, Position};
 use crate::column::{Column, Scalar, Series, Steps, is_metadata_label};
 use crate::context::{Budget, Charge, Counts, Deadline, EVALUATION};
 use crate::error::QueryError;
-use crate::flow::{Flow, Histograms, InstantSource, Map, Piece, SeriesSet, Source, Stored};
+use crate::flow::{Flow, Map, Piece, SeriesSet, Source, Stored};
 use crate::functions::Function;
 use crate::gomath;
 use crate::options::{Features, SubqueryStep};
 use crate::plan::{Call, Kind, Node, Selector, Type};
+use crate::source::{Histograms, InstantSource, Note, Ranges, Reading};
 use crate::value::{MatrixSeries, Value, VectorSample};
 use crate::window::{RangeFunction, Reach, Windows};
 
@@ -154,7 +155,11 @@ impl<'q> Evaluator<'q> {
         }
         match &node.kind {
             Kind::Selector(selector) => {
-                self.selector(scope, selector, Histograms::Refuse, false, "")
+                let mut reading = Reading::new(Histograms::Refuse);
+                if selector.reach == Reach::Smoothed {
+                    reading.note = Note::Mixed(node.position.clone());
+                }
+                self.selector(scope, selector, reading)
             }
             Kind::Negate(inner) => {
                 let (flow, fixed) = self.named_flow(scope, inner)?;
@@ -277,9 +282,7 @@ impl<'q> Evaluator<'q> {
         &mut self,
         scope: &Scope,
         selector: &Selector,
-        histograms: Histograms,
-        as_time: bool,
-        function: &'static str,
+        reading: Reading,
     ) -> Result<Flow<'q>> {
         let lookback_ms = self.shared.lookback_ms;
         let windows = Windows {
@@ -294,12 +297,11 @@ impl<'q> Evaluator<'q> {
             reach: selector.reach,
             lookback_ms,
         };
-        let series = self.select(selector, &windows, 0, function)?;
+        let series = self.select(selector, &windows, 0, reading.function)?;
         Ok(Flow::new(Source::Instant(InstantSource {
             series,
             windows,
-            as_time,
-            histograms,
+            reading,
             per_step: scope.counts.per_step.is_some(),
         })))
     }
@@ -468,9 +470,21 @@ impl<'a, 'q> Noter<'a, 'q> {
     ) -> Result<()> {
         match &self.flow.source {
             Source::Ready(_) => {}
-            Source::Instant(_) => counts.add_windows(&piece.windows, false),
+            Source::Instant(source) => {
+                counts.add_windows(&piece.windows, false);
+                match &source.reading.note {
+                    Note::Aggregation(name, position) if piece.mixed => {
+                        annotations.histogram_ignored_in_aggregation(name, position);
+                    }
+                    Note::Mixed(position) if piece.mixed => {
+                        let name = source.series[index].labels().metric_name();
+                        annotations.mixed_floats_and_histograms(name, position);
+                    }
+                    _ => {}
+                }
+            }
             Source::Ranged(source) => {
-                let computed = matches!(source.ranges, crate::flow::Ranges::Computed(..));
+                let computed = matches!(source.ranges, Ranges::Computed(..));
                 counts.add_windows(&piece.windows, computed);
                 self.shared
                     .budget

@@ -13,11 +13,11 @@ use model::Labels;
 use rayon::prelude::*;
 use storage::{Samples, Series as StoredSeries};
 
-use crate::annotations::Position;
-use crate::column::{ABSENT, Column, Scalar, Series, Steps, is_metadata_label, is_present};
+use crate::column::{Column, Series, is_metadata_label};
 use crate::context::{Charge, Deadline, EVALUATION};
 use crate::error::QueryError;
-use crate::window::{RangeFunction, Reach, Walk, WindowCounts, Windows, latest};
+use crate::source::{InstantSource, RangedSource};
+use crate::window::{Walk, WindowCounts};
 
 /// Series whose values are being made while the batch before them is taken.
 const BATCH_SERIES: usize = 2_048;
@@ -42,218 +42,6 @@ pub(crate) struct SeriesSet<'q> {
     pub(crate) charge: Charge<'q>,
 }
 
-/// What to do where native histograms are met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Histograms {
-    /// They cannot be evaluated yet.
-    Refuse,
-    /// What is asked for leaves them out.
-    Ignore,
-    /// What is asked for takes any sample.
-    Count,
-}
-
-/// Where the samples of ranges come from.
-pub(crate) enum Ranges<'q> {
-    Stored(Stored),
-    /// A subquery's values.
-    Computed(SeriesSet<'q>, Steps),
-}
-
-impl Ranges<'_> {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Ranges::Stored(series) => series.len(),
-            Ranges::Computed(set, _) => set.series.len(),
-        }
-    }
-
-    pub(crate) fn labels(&self, index: usize) -> &Labels {
-        match self {
-            Ranges::Stored(series) => series[index].labels(),
-            Ranges::Computed(set, _) => &set.series[index].labels,
-        }
-    }
-
-    fn drops_name(&self, index: usize) -> bool {
-        match self {
-            Ranges::Stored(_) => false,
-            Ranges::Computed(set, _) => set.series[index].drop_name,
-        }
-    }
-
-    /// The samples of a series that windows can see, without staleness markers. True if there
-    /// were floats and histograms.
-    pub(crate) fn read(
-        &self,
-        index: usize,
-        windows: &Windows,
-        histograms: Histograms,
-        out: &mut Samples,
-    ) -> Result<bool, QueryError> {
-        out.clear();
-        let (min_ms, max_ms) = windows.read_range_ms();
-        match self {
-            Ranges::Stored(series) => {
-                series[index].read(min_ms, max_ms, out)?;
-                drop_markers(out);
-                let mixed = !out.histograms.is_empty() && !out.values.is_empty();
-                admit_histograms(series[index].labels(), histograms, out)?;
-                Ok(mixed)
-            }
-            Ranges::Computed(set, steps) => {
-                for (step, value) in set.series[index].column.iter() {
-                    out.push(steps.at(step), value);
-                }
-                Ok(false)
-            }
-        }
-    }
-}
-
-fn drop_markers(samples: &mut Samples) {
-    if samples.values.iter().all(|&v| is_present(v)) {
-        return;
-    }
-    let mut kept = 0;
-    for at in 0..samples.values.len() {
-        if is_present(samples.values[at]) {
-            samples.values[kept] = samples.values[at];
-            samples.timestamps[kept] = samples.timestamps[at];
-            kept += 1;
-        }
-    }
-    samples.values.truncate(kept);
-    samples.timestamps.truncate(kept);
-}
-
-/// Deals with the histograms of a range: none are left afterwards.
-fn admit_histograms(
-    labels: &Labels,
-    histograms: Histograms,
-    samples: &mut Samples,
-) -> Result<(), QueryError> {
-    samples.histograms.retain(|(_, h)| is_present(h.sum));
-    if samples.histograms.is_empty() {
-        return Ok(());
-    }
-    match histograms {
-        Histograms::Refuse => return Err(refuse_histograms(labels)),
-        Histograms::Ignore => samples.histograms.clear(),
-        // Whatever the value: only that there is one matters.
-        Histograms::Count => merge_histograms(samples, 1.0),
-    }
-    Ok(())
-}
-
-/// Puts a float in the place of every histogram.
-fn merge_histograms(samples: &mut Samples, value: f64) {
-    let floats = samples
-        .timestamps
-        .iter()
-        .copied()
-        .zip(samples.values.iter().copied());
-    let others = samples
-        .histograms
-        .iter()
-        .map(|(time_ms, h)| (*time_ms, if is_present(h.sum) { value } else { ABSENT }));
-    let mut merged: Vec<(i64, f64)> = floats.chain(others).collect();
-    merged.sort_by_key(|&(time_ms, _)| time_ms);
-    samples.clear();
-    for (time_ms, value) in merged {
-        samples.push(time_ms, value);
-    }
-}
-
-pub(crate) fn refuse_histograms(labels: &Labels) -> QueryError {
-    QueryError::Execution(format!(
-        "native histograms are not supported yet, and {labels} has some"
-    ))
-}
-
-/// A selector's values at the steps.
-pub(crate) struct InstantSource {
-    pub(crate) series: Stored,
-    pub(crate) windows: Windows,
-    /// The time of the samples instead of their value.
-    pub(crate) as_time: bool,
-    pub(crate) histograms: Histograms,
-    pub(crate) per_step: bool,
-}
-
-impl InstantSource {
-    fn column(&self, index: usize, scratch: &mut Samples) -> Result<Column, QueryError> {
-        scratch.clear();
-        let series = &self.series[index];
-        let (min_ms, max_ms) = self.windows.read_range_ms();
-        series.read(min_ms, max_ms, scratch)?;
-        if !scratch.histograms.is_empty() {
-            self.admit(series.labels(), scratch)?;
-        }
-        if self.windows.reach == Reach::Smoothed {
-            drop_markers(scratch);
-            let Samples {
-                timestamps, values, ..
-            } = scratch;
-            return Ok(crate::extended::smoothed_instant(
-                timestamps,
-                values,
-                &self.windows,
-            ));
-        }
-        let Samples {
-            timestamps, values, ..
-        } = scratch;
-        Ok(latest(timestamps, values, &self.windows, self.as_time))
-    }
-
-    /// The samples behind a column: one for every value. Upstream does not count those between
-    /// which it interpolates.
-    fn counts(&self, column: &Column) -> WindowCounts {
-        if self.windows.reach == Reach::Smoothed {
-            return WindowCounts::default();
-        }
-        let present = column.present() as u64;
-        let per_step = self.per_step.then(|| {
-            let mut per_step = vec![(0, 0); self.windows.steps.count];
-            column.iter().for_each(|(step, _)| per_step[step] = (1, 1));
-            per_step
-        });
-        WindowCounts {
-            total: present,
-            read: present,
-            peak: 0,
-            per_step,
-        }
-    }
-
-    /// A histogram hides older floats even if it is left out itself.
-    fn admit(&self, labels: &Labels, samples: &mut Samples) -> Result<(), QueryError> {
-        if self.histograms == Histograms::Refuse {
-            let mut only = samples.clone();
-            only.values.fill(ABSENT);
-            merge_histograms(&mut only, 1.0);
-            if !latest(&only.timestamps, &only.values, &self.windows, false).is_empty() {
-                return Err(refuse_histograms(labels));
-            }
-        }
-        let counted = self.histograms == Histograms::Count;
-        merge_histograms(samples, if counted { 1.0 } else { ABSENT });
-        Ok(())
-    }
-}
-
-/// A function's values over ranges.
-pub(crate) struct RangedSource<'q> {
-    pub(crate) ranges: Ranges<'q>,
-    pub(crate) windows: Windows,
-    pub(crate) function: RangeFunction,
-    pub(crate) arguments: Vec<Scalar>,
-    /// Of the first argument, for annotations.
-    pub(crate) position: Position,
-    pub(crate) per_step: bool,
-}
-
 pub(crate) enum Source<'q> {
     Ready(SeriesSet<'q>),
     Instant(InstantSource),
@@ -274,7 +62,7 @@ pub(crate) struct Piece {
     pub(crate) windows: WindowCounts,
     /// How many values the source gave, before any filter.
     pub(crate) sourced: u64,
-    /// Its ranges had floats and histograms.
+    /// A histogram was left out, or met a float in the same range.
     pub(crate) mixed: bool,
 }
 
@@ -332,9 +120,10 @@ impl<'q> Flow<'q> {
         let mut piece = match &self.source {
             Source::Ready(set) => Piece::of(set.series[index].column.clone()),
             Source::Instant(source) => {
-                let column = source.column(index, scratch)?;
+                let (column, mixed) = source.column(index, scratch)?;
                 Piece {
                     windows: source.counts(&column),
+                    mixed,
                     ..Piece::of(column)
                 }
             }

@@ -18,6 +18,7 @@ mod metrics;
 mod options;
 mod plan;
 mod planner;
+mod source;
 mod stats;
 mod value;
 mod window;

@@ -106,6 +106,8 @@ pub(crate) enum AggregateOp {
 
 #[derive(Debug)]
 pub(crate) struct Aggregate {
+    /// Of all of it.
+    pub(crate) position: Position,
     pub(crate) op: AggregateOp,
     pub(crate) expr: Node,
     pub(crate) param: Option<Node>,

@@ -139,6 +139,7 @@ fn part(expr: &Expr, times: QueryTimes) -> Result<Part, QueryError> {
             let mut labels = aggregate.grouping.clone();
             labels.sort_unstable();
             let planned = Aggregate {
+                position: expr.position(),
                 op: aggregate_op(aggregate.op),
                 expr: inner.node,
                 param,

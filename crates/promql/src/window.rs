@@ -11,8 +11,9 @@
 use std::collections::VecDeque;
 
 use crate::column::{ABSENT, Column, Scalar, Steps};
-use crate::flow::Histograms;
+
 use crate::gomath::{kahan_add, quantile, seconds};
+use crate::source::Histograms;
 
 /// A function over a range of floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,9 +9,11 @@ use super::{Evaluator, Result, Scope, execution, text};
 use crate::aggregate::{Accumulator, Fold};
 use crate::column::{ABSENT, Column, Scalar, Series, is_metadata_label, is_present};
 use crate::context::Charge;
-use crate::flow::SeriesSet;
+use crate::flow::{Flow, SeriesSet};
 use crate::gomath;
-use crate::plan::{Aggregate, AggregateOp, Grouping, Node};
+use crate::plan::{Aggregate, AggregateOp, Grouping, Kind, Node};
+use crate::source::{Histograms, Note, Reading};
+use crate::window::Reach;
 
 /// The groups of an aggregation, in the order in which they were met.
 pub(super) struct Groups<'a> {
@@ -143,7 +145,7 @@ impl<'q> Evaluator<'q> {
         aggregate: &Aggregate,
     ) -> Result<SeriesSet<'q>> {
         let parameter = self.parameter(scope, aggregate.param.as_ref())?;
-        let flow = self.flow(scope, &aggregate.expr)?;
+        let flow = self.aggregated(scope, aggregate)?;
         if let (Fold::Quantile, Some(param)) = (fold, &aggregate.param) {
             self.check_quantiles(&parameter, param);
         }
@@ -172,6 +174,43 @@ impl<'q> Evaluator<'q> {
             column: accumulator.finish(&parameter.values),
         });
         self.set(series.collect())
+    }
+
+    /// The vector that is aggregated. Histograms right below are counted or left out where the
+    /// aggregation does so.
+    pub(super) fn aggregated(
+        &mut self,
+        scope: &mut Scope,
+        aggregate: &Aggregate,
+    ) -> Result<Flow<'q>> {
+        let Kind::Selector(selector) = &aggregate.expr.kind else {
+            return self.flow(scope, &aggregate.expr);
+        };
+        if selector.reach != Reach::Inside || scope.steps.count == 0 {
+            return self.flow(scope, &aggregate.expr);
+        }
+        let ignoring = |name| {
+            let mut reading = Reading::new(Histograms::Ignore);
+            reading.note = Note::Aggregation(name, aggregate.expr.position.clone());
+            reading
+        };
+        let mut reading = match aggregate.op {
+            AggregateOp::Fold(Fold::Count | Fold::Group) => Reading::new(Histograms::Count),
+            AggregateOp::Fold(Fold::Min) => ignoring("min"),
+            AggregateOp::Fold(Fold::Max) => ignoring("max"),
+            AggregateOp::Fold(Fold::Stddev) => ignoring("stddev"),
+            AggregateOp::Fold(Fold::Stdvar) => ignoring("stdvar"),
+            AggregateOp::Fold(Fold::Quantile) => ignoring("quantile"),
+            AggregateOp::TopK => ignoring("topk"),
+            AggregateOp::BottomK => ignoring("bottomk"),
+            _ => Reading::new(Histograms::Refuse),
+        };
+        if let (AggregateOp::TopK | AggregateOp::BottomK, Note::Aggregation(_, position)) =
+            (aggregate.op, &mut reading.note)
+        {
+            position.clone_from(&aggregate.position);
+        }
+        self.selector(scope, selector, reading)
     }
 
     fn check_quantiles(&mut self, parameter: &Parameter, param: &Node) {

@@ -6,10 +6,11 @@ use super::{Evaluator, Result, Scope, execution, fixes_name, range_fixes_name, r
 use crate::annotations::Position;
 use crate::column::{ABSENT, Column, Scalar, Series};
 use crate::dates::DatePart;
-use crate::flow::{Flow, Histograms, RangedSource, SeriesSet, Source};
+use crate::flow::{Flow, SeriesSet, Source};
 use crate::functions::Function;
 use crate::gomath;
 use crate::plan::{Call, Kind, Node, Type};
+use crate::source::{Histograms, Note, RangedSource, Reading};
 use crate::window::{RangeFunction, Reach};
 
 impl<'q> Evaluator<'q> {
@@ -84,7 +85,12 @@ impl<'q> Evaluator<'q> {
     ) -> Result<Flow<'q>> {
         match &node.kind {
             Kind::Selector(selector) if scope.steps.count > 0 => {
-                self.selector(scope, selector, histograms, false, function)
+                let mut reading = Reading::new(histograms);
+                reading.function = function;
+                if selector.reach == Reach::Smoothed {
+                    reading.note = Note::Mixed(node.position.clone());
+                }
+                self.selector(scope, selector, reading)
             }
             _ => self.flow(scope, node),
         }
@@ -154,7 +160,10 @@ impl<'q> Evaluator<'q> {
     /// The time of samples for a plain selector, of the evaluation for all else.
     fn timestamp(&mut self, scope: &mut Scope, arg: &Node) -> Result<Flow<'q>> {
         if let Kind::Selector(selector) = &arg.kind {
-            let flow = self.selector(scope, selector, Histograms::Count, true, "timestamp")?;
+            let mut reading = Reading::new(Histograms::Count);
+            reading.as_time = true;
+            reading.function = "timestamp";
+            let flow = self.selector(scope, selector, reading)?;
             return self.map(scope, flow, Box::new(|c| c), true, fixes_name(arg));
         }
         let steps = scope.steps;

@@ -12,8 +12,9 @@ use super::{Evaluator, Result, Scope, execution, merge_same, unexpected};
 use crate::column::{ABSENT, Column, Series, is_present};
 use crate::context::EVALUATION;
 use crate::error::QueryError;
-use crate::flow::{Flow, Histograms, SeriesSet};
+use crate::flow::{Flow, SeriesSet};
 use crate::plan::{Kind, Node, Selector};
+use crate::source::{Histograms, Reading};
 use crate::window::Reach;
 
 /// What identifies a target.
@@ -156,7 +157,10 @@ impl<'q> Evaluator<'q> {
             at_ms,
             reach: Reach::Inside,
         };
-        let flow = self.selector(scope, &selector, Histograms::Refuse, true, "info")?;
+        let mut reading = Reading::new(Histograms::Refuse);
+        reading.as_time = true;
+        reading.function = "info";
+        let flow = self.selector(scope, &selector, reading)?;
         let set = self.collect(scope, flow)?;
         Ok(set.series)
     }

@@ -106,7 +106,8 @@ impl<'q> Evaluator<'q> {
         aggregate: &Aggregate,
     ) -> Result<SeriesSet<'q>> {
         let parameter = self.parameter(scope, aggregate.param.as_ref())?;
-        let set = self.series(scope, &aggregate.expr)?;
+        let flow = self.aggregated(scope, aggregate)?;
+        let set = self.collect(scope, flow)?;
         if !self.check_parameter(aggregate, &parameter)? {
             return Ok(self.empty());
         }

@@ -5,8 +5,9 @@ use storage::Samples;
 use super::{Evaluator, Result, Scope, merge_same, unexpected};
 use crate::column::{Steps, is_metadata_label};
 use crate::context::{Charge, Counts};
-use crate::flow::{Histograms, Ranges, SeriesSet};
+use crate::flow::SeriesSet;
 use crate::plan::{Kind, Node, Subquery};
+use crate::source::{Histograms, Ranges};
 use crate::value::MatrixSeries;
 use crate::window::{Reach, Window, Windows};
 

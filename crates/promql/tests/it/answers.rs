@@ -25,6 +25,8 @@ fn selectors_look_back_and_windows_are_open_at_the_left() {
         (3, "m offset -1m", r#"{__name__="m"} 5"#),
         (3, "m @ 60", r#"{__name__="m"} 2"#),
         (3, "m @ 60 offset 1m", r#"{__name__="m"} 1"#),
+        (3, "timestamp(m @ 60 offset 1m)", "{} 0"),
+        (3, "timestamp(m offset 1m)", "{} 120"),
         (3, "nope", ""),
     ] {
         b.at(minute, query, expected);

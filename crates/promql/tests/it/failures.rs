@@ -138,6 +138,9 @@ fn native_histograms_are_refused_by_name_where_they_matter() {
         ("count_over_time(h[5m])", "{} 3"),
         ("absent(h)", ""),
         ("max_over_time(h[5m])", ""),
+        (r#"count({__name__=~"h|f"})"#, "{} 2"),
+        (r#"max({__name__=~"h|f"})"#, "{} 3"),
+        (r#"topk(5, {__name__=~"h|f"})"#, r#"{__name__="f"} 3"#),
         ("f", r#"{__name__="f"} 3"#),
     ] {
         b.at(2, query, expected);

@@ -97,6 +97,45 @@ fn notes_have_upstreams_texts_and_places() {
 }
 
 #[test]
+fn histograms_that_are_left_out_are_told_of() {
+    let b = bench(&[
+        "mixed 1 {{schema:0 sum:1 count:1 buckets:[1]}} 3",
+        "h {{schema:0 sum:1 count:1 buckets:[1]}}x3",
+    ]);
+    for name in ["min", "max", "stddev", "stdvar"] {
+        let info = format!(
+            "PromQL info: ignored histogram in {name} aggregation (1:{})",
+            name.len() + 2
+        );
+        check(&b, &format!("{name}(h)"), &[], &[&info]);
+    }
+    check(
+        &b,
+        "topk(1, h)",
+        &[],
+        &["PromQL info: ignored histogram in topk aggregation (1:1)"],
+    );
+    check(
+        &b,
+        "max_over_time(mixed[5m])",
+        &[],
+        &[
+            "PromQL info: ignored histograms in a range containing both floats and histograms for \
+           metric name \"mixed\" (1:15)",
+        ],
+    );
+    check(
+        &b,
+        "mixed smoothed",
+        &[
+            "PromQL warning: encountered a mix of histograms and floats for metric name \"mixed\" \
+           (1:1)",
+        ],
+        &[],
+    );
+}
+
+#[test]
 fn types_decide_what_a_counter_is_if_they_are_kept() {
     let b = Bench::with(
         &[
