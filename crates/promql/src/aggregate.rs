@@ -59,6 +59,11 @@ impl Accumulator {
         }
     }
 
+    /// How many floats it takes from the start.
+    pub(crate) fn cells(&self) -> u64 {
+        (self.value.len() + self.second.len() + self.count.len() + 3 * self.all.len()) as u64
+    }
+
     /// Takes one series in.
     pub(crate) fn add(&mut self, column: &Column) {
         let (first, values) = column.parts();

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::column::Column;
 use crate::error::QueryError;
 use crate::options::CancelToken;
 use crate::window::WindowCounts;
@@ -63,12 +64,22 @@ impl Deadline {
     }
 }
 
+/// Floats that columns may take for every sample that is allowed. Columns have room for steps
+/// without a sample, which the limit of samples does not see: series that come and go within many
+/// steps must not take all memory with their gaps.
+const CELLS_PER_SAMPLE_MAX: u64 = 4;
+
+/// Steps that anything is evaluated at. More are refused before anything is allocated by step.
+pub(crate) const STEPS_MAX: usize = 50_000_000;
+
 /// Samples that a query holds in memory, against what it may hold.
 #[derive(Debug)]
 pub(crate) struct Budget {
     max: u64,
     live: AtomicU64,
     peak: AtomicU64,
+    cells_max: u64,
+    cells: AtomicU64,
 }
 
 impl Budget {
@@ -77,6 +88,9 @@ impl Budget {
             max,
             live: AtomicU64::new(0),
             peak: AtomicU64::new(0),
+            // A small limit is no reason to refuse a few gaps.
+            cells_max: max.max(1 << 20).saturating_mul(CELLS_PER_SAMPLE_MAX),
+            cells: AtomicU64::new(0),
         }
     }
 
@@ -105,17 +119,32 @@ impl Budget {
 pub(crate) struct Charge<'q> {
     budget: &'q Budget,
     count: u64,
+    cells: u64,
 }
 
 impl<'q> Charge<'q> {
-    pub(crate) fn new(budget: &'q Budget, count: u64) -> Result<Charge<'q>, QueryError> {
-        let mut charge = Charge { budget, count: 0 };
-        charge.add(count)?;
-        Ok(charge)
+    pub(crate) fn none(budget: &'q Budget) -> Charge<'q> {
+        Charge {
+            budget,
+            count: 0,
+            cells: 0,
+        }
     }
 
-    pub(crate) fn none(budget: &'q Budget) -> Charge<'q> {
-        Charge { budget, count: 0 }
+    /// The samples of a column, and its gaps.
+    pub(crate) fn add_column(&mut self, column: &Column) -> Result<(), QueryError> {
+        self.add(column.present() as u64)?;
+        self.add_cells(column.parts().1.len() as u64)
+    }
+
+    /// Floats that are no samples, or not yet.
+    pub(crate) fn add_cells(&mut self, count: u64) -> Result<(), QueryError> {
+        self.cells += count;
+        let cells = self.budget.cells.fetch_add(count, Ordering::Relaxed) + count;
+        if cells > self.budget.cells_max {
+            return Err(QueryError::TooManySamples);
+        }
+        Ok(())
     }
 
     pub(crate) fn add(&mut self, count: u64) -> Result<(), QueryError> {
@@ -128,6 +157,7 @@ impl<'q> Charge<'q> {
 impl Drop for Charge<'_> {
     fn drop(&mut self) {
         self.budget.live.fetch_sub(self.count, Ordering::Relaxed);
+        self.budget.cells.fetch_sub(self.cells, Ordering::Relaxed);
     }
 }
 
@@ -177,9 +207,10 @@ mod tests {
     #[test]
     fn charges_end_with_their_life() {
         let budget = Budget::new(10);
-        let mut first = Charge::new(&budget, 6).unwrap();
+        let mut first = Charge::none(&budget);
+        first.add(6).unwrap();
         assert_eq!(
-            Charge::new(&budget, 5).map(drop),
+            Charge::none(&budget).add(5),
             Err(QueryError::TooManySamples)
         );
         first.add(4).unwrap();
@@ -187,6 +218,16 @@ mod tests {
         drop(first);
         budget.probe(10).unwrap();
         assert_eq!(budget.peak(), 11);
+    }
+
+    #[test]
+    fn gaps_are_limited_too() {
+        let budget = Budget::new(10);
+        let mut charge = Charge::none(&budget);
+        charge.add_cells(4 << 20).unwrap();
+        assert_eq!(charge.add_cells(1), Err(QueryError::TooManySamples));
+        drop(charge);
+        Charge::none(&budget).add_cells(4 << 20).unwrap();
     }
 
     #[test]

@@ -11,7 +11,7 @@ use storage::Queryable;
 
 use crate::annotations::Annotations;
 use crate::column::Steps;
-use crate::context::{Budget, Counts, Deadline, EVALUATION, EXECUTION};
+use crate::context::{Budget, Counts, Deadline, EVALUATION, EXECUTION, STEPS_MAX};
 use crate::error::QueryError;
 use crate::eval::{Evaluator, Scope, Shared};
 use crate::gate::Gate;
@@ -234,6 +234,9 @@ impl Engine {
         };
         let instant = times.step_ms == 0;
         let steps = Steps::new(times.start_ms, times.end_ms, times.step_ms);
+        if steps.count > STEPS_MAX {
+            return Err(QueryError::TooManySamples);
+        }
         let per_step = options.per_step_stats && self.options.features.per_step_stats;
         let mut scope = Scope {
             steps,

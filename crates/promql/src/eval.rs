@@ -189,11 +189,11 @@ impl<'q> Evaluator<'q> {
 
     /// Series that are to be held in memory.
     fn set(&self, series: Vec<Series>) -> Result<SeriesSet<'q>> {
-        let count = series.iter().map(|s| s.column.present() as u64).sum();
-        Ok(SeriesSet {
-            series,
-            charge: Charge::new(self.shared.budget, count)?,
-        })
+        let mut charge = Charge::none(self.shared.budget);
+        for series in &series {
+            charge.add_column(&series.column)?;
+        }
+        Ok(SeriesSet { series, charge })
     }
 
     /// Series that a step of the evaluation gave, checked and merged.
@@ -240,7 +240,7 @@ impl<'q> Evaluator<'q> {
         set.series.reserve(flow.len().min(1 << 20));
         let delayed = self.delayed();
         self.drain(scope, &flow, |index, column| {
-            set.charge.add(column.present() as u64)?;
+            set.charge.add_column(&column)?;
             let drop_name = flow.drops_name_of(index);
             let labels = flow.labels(index);
             set.series.push(Series {
@@ -353,6 +353,7 @@ impl<'q> Evaluator<'q> {
         if count > 1 {
             for series in &mut set.series {
                 set.charge.add(count as u64 - 1)?;
+                set.charge.add_cells(count as u64)?;
                 series.column = Column::constant(series.column.get(0), count);
             }
         }

@@ -19,11 +19,14 @@ use crate::error::QueryError;
 use crate::source::{InstantSource, RangedSource};
 use crate::window::{Walk, WindowCounts};
 
-/// Series whose values are being made while the batch before them is taken.
-const BATCH_SERIES: usize = 2_048;
+/// Series that are made while those of the batch before are taken: at most so many,
+const BATCH_SERIES_MAX: usize = 2_048;
 
-/// Series that one task makes before it asks whether the query is to end.
-const TASK_SERIES: usize = 64;
+/// and at most so many that their values take 16 MiB, but always one.
+const BATCH_VALUES_MAX: usize = 2 << 20;
+
+/// Series that one task makes, at most, before it asks whether the query is to end.
+const TASK_SERIES_MAX: usize = 64;
 
 /// Fewer values than this (series times steps) are made where they are needed: handing them to
 /// other threads takes longer.
@@ -169,24 +172,28 @@ impl<'q> Flow<'q> {
     ) -> Result<(), QueryError> {
         let count = self.len();
         if count.saturating_mul(steps) < PARALLEL_VALUES_MIN || count == 1 {
-            for start in (0..count).step_by(TASK_SERIES) {
-                let range = start..count.min(start + TASK_SERIES);
+            for start in (0..count).step_by(TASK_SERIES_MAX) {
+                let range = start..count.min(start + TASK_SERIES_MAX);
                 for (index, piece) in range.clone().zip(self.pieces(range, deadline)?) {
                     take(index, piece)?;
                 }
             }
             return Ok(());
         }
+        let batch_series = (BATCH_VALUES_MAX / steps).clamp(1, BATCH_SERIES_MAX);
+        // A few tasks for every thread, so that none waits long for the others.
+        let task_series = batch_series.div_ceil(4 * pool.current_num_threads());
+        let task_series = task_series.clamp(1, TASK_SERIES_MAX);
         let batch = |start: usize| -> Result<Vec<Vec<Piece>>, QueryError> {
-            let end = count.min(start + BATCH_SERIES);
-            let tasks: Vec<usize> = (start..end).step_by(TASK_SERIES).collect();
-            let pieces = |at: usize| self.pieces(at..end.min(at + TASK_SERIES), deadline);
+            let end = count.min(start + batch_series);
+            let tasks: Vec<usize> = (start..end).step_by(task_series).collect();
+            let pieces = |at: usize| self.pieces(at..end.min(at + task_series), deadline);
             tasks.into_par_iter().map(pieces).collect()
         };
         let mut made = pool.install(|| batch(0));
         let mut start = 0;
         while start < count {
-            let next = start + BATCH_SERIES;
+            let next = start + batch_series;
             let pieces = made?.into_iter().flatten();
             let taken;
             (taken, made) = pool.join(

@@ -161,7 +161,9 @@ impl<'q> Evaluator<'q> {
             let drop_name = flow.drops_name_of(index);
             let group = groups.index(flow.labels(index), drop_name && !delayed);
             if group == accumulators.len() {
-                accumulators.push(Accumulator::new(fold, steps));
+                let accumulator = Accumulator::new(fold, steps);
+                held.add_cells(accumulator.cells())?;
+                accumulators.push(accumulator);
             }
             accumulators[group].drop_name |= drop_name;
             accumulators[group].add(&column);
@@ -243,6 +245,7 @@ impl<'q> Evaluator<'q> {
         let set = self.series(scope, &aggregate.expr)?;
         let steps = scope.steps.count;
         let mut groups = Groups::new(&grouping);
+        let mut held = Charge::none(self.shared.budget);
         let mut counts: Vec<Vec<f64>> = Vec::new();
         let mut by_value: HashMap<u64, usize> = HashMap::new();
         let mut builder = LabelsBuilder::default();
@@ -256,6 +259,7 @@ impl<'q> Evaluator<'q> {
                     groups.index(&builder.build(), false)
                 });
                 if group == counts.len() {
+                    held.add_cells(steps as u64)?;
                     counts.push(vec![ABSENT; steps]);
                 }
                 let count = &mut counts[group][step];

@@ -137,24 +137,26 @@ impl<'q> Evaluator<'q> {
             let series = picked.into_iter().map(|at| set.series[at].clone());
             return self.set(series.collect());
         }
-        let mut columns: Vec<Vec<f64>> = vec![Vec::new(); set.series.len()];
+        // By series the first step at which it is picked, and its values from there on.
+        let mut columns: Vec<(usize, Vec<f64>)> = vec![(0, Vec::new()); set.series.len()];
         for step in 0..scope.steps.count {
             self.shared.deadline.check(EVALUATION)?;
             for candidate in picker.pick(step, parameter.values.at(step)) {
-                let column = &mut columns[candidate.series];
+                let (first, column) = &mut columns[candidate.series];
                 if column.is_empty() {
-                    column.resize(scope.steps.count, ABSENT);
+                    *first = step;
                 }
-                column[step] = candidate.value;
+                column.resize(step - *first, ABSENT);
+                column.push(candidate.value);
             }
         }
-        let series = set
+        let picked = set
             .series
             .iter()
             .zip(columns)
-            .filter(|(_, column)| !column.is_empty());
-        let series = series.map(|(series, column)| Series {
-            column: Column::from_steps(column),
+            .filter(|(_, (_, column))| !column.is_empty());
+        let series = picked.map(|(series, (first, column))| Series {
+            column: Column::from_part(first, column),
             ..series.clone()
         });
         self.set(series.collect())

@@ -4,7 +4,7 @@ use storage::Samples;
 
 use super::{Evaluator, Result, Scope, merge_same, unexpected};
 use crate::column::{Steps, is_metadata_label};
-use crate::context::{Charge, Counts};
+use crate::context::{Charge, Counts, STEPS_MAX};
 use crate::flow::SeriesSet;
 use crate::plan::{Kind, Node, Subquery};
 use crate::source::{Histograms, Ranges};
@@ -67,7 +67,7 @@ impl<'q> Evaluator<'q> {
             step_ms,
         );
         // Even a sparse subquery walks over all its steps.
-        if steps.count as u64 > STEPS_MAX {
+        if steps.count > STEPS_MAX {
             return Err(crate::error::QueryError::TooManySamples);
         }
         let wide = scope.counts.per_step.is_some() || scope.steps.step_ms > range_ms;
@@ -139,9 +139,6 @@ impl<'q> Evaluator<'q> {
         Ok(matrix)
     }
 }
-
-/// A subquery with more steps than this is refused before it allocates anything a step.
-const STEPS_MAX: u64 = 50_000_000;
 
 /// Multiples of the step after `after_ms`, up to `end_ms`.
 fn subquery_steps(after_ms: i64, end_ms: i64, step_ms: i64) -> Steps {
