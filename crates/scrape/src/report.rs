@@ -95,6 +95,15 @@ impl ReportSeries {
         }));
     }
 
+    /// How many report series stand in a batch twice: once from the page, once from the report.
+    pub(crate) fn collisions(&self, samples: &[Sample]) -> usize {
+        let is_twice = |series: &&SeriesRef| {
+            let same = samples.iter().filter(|sample| sample.series == **series);
+            same.take(2).count() == 2
+        };
+        self.0.iter().flatten().filter(is_twice).count()
+    }
+
     /// Forgets series that storage does not know any more.
     pub(crate) fn forget(&mut self, unknown: &[SeriesRef]) {
         for slot in &mut self.0 {

@@ -61,6 +61,8 @@ pub(crate) struct TargetStore {
     group: Option<GroupId>,
     cache: SeriesCache,
     report: ReportSeries,
+    /// Whether the last scrape failed. What failing scrapes hold counts as added only once.
+    failed: bool,
     /// Entries and bytes of metadata that the pool's gauges count for this target.
     metadata_counted: (usize, usize),
 }
@@ -87,7 +89,8 @@ impl TargetStore {
         loop {
             let (counts, failure) = self.fill_batch(storing, answer);
             if is_first {
-                report.series_added = counts.series_added;
+                let is_again = self.failed && failure.is_some();
+                report.series_added = if is_again { 0 } else { counts.series_added };
                 report.duration_s = elapsed_s();
             }
             report.scraped = counts.scraped;
@@ -107,8 +110,16 @@ impl TargetStore {
                     is_first = false;
                     continue;
                 }
-                Ok(outcome) => {
+                Ok(mut outcome) => {
+                    if outcome.duplicate > 0 {
+                        // A target may expose a series of the report; its own value stays.
+                        outcome.duplicate -= self
+                            .report
+                            .collisions(&storing.scratch.samples)
+                            .min(outcome.duplicate);
+                    }
                     count(storing, counts, &outcome, failure.as_ref());
+                    self.failed = failure.is_some();
                     let has_page = matches!(answer, Answer::Page { body, .. } if !body.is_empty());
                     if has_page && failure.is_none() {
                         self.cache.commit(&storing.scratch.walk);

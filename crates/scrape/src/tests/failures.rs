@@ -96,6 +96,20 @@ async fn limits_roll_the_whole_scrape_back() {
     }
 }
 
+/// As a Prometheus 3.14 reported it: a page that is refused counts up to where it broke, and what
+/// it holds is new only once.
+#[tokio::test(start_paused = true)]
+async fn reports_of_refused_pages() {
+    let page = "good 1\nx{job=\"z\",instance=\"\"} 1\nbad\n";
+    let server = Server::with_answers(job("j"), &[Answer::page(page)]);
+    server.run_s(30.0).await;
+    assert_eq!(server.values("up"), ["0", "0", "0"]);
+    assert_eq!(server.values("scrape_samples_scraped"), ["2", "2", "2"]);
+    let kept = "scrape_samples_post_metric_relabeling";
+    assert_eq!(server.values(kept), ["2", "2", "2"]);
+    assert_eq!(server.values("scrape_series_added"), ["2", "0", "0"]);
+}
+
 /// Relabelling comes before the limit, and what it drops does not count.
 #[tokio::test(start_paused = true)]
 async fn the_sample_limit_counts_what_relabelling_leaves() {

@@ -202,6 +202,19 @@ async fn extra_metrics() {
     );
 }
 
+/// As upstream: what the page says of a report series stays, and nobody complains.
+#[tokio::test(start_paused = true)]
+async fn a_target_may_expose_series_of_the_report() {
+    let server = Server::with_answers(job("j"), &[Answer::page("up 5\na 1\n")]);
+    server.run_s(20.0).await;
+    assert_eq!(server.values("up"), ["5", "5"]);
+    assert_eq!(server.values("scrape_series_added"), ["2", "0"]);
+    assert_eq!(
+        server.metric("prometheus_target_scrapes_sample_duplicate_timestamp_total"),
+        Some(0.0)
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn metadata_of_families() {
     let page = "# HELP a Some\\nhelp.\n# TYPE a gauge\na 1\n# TYPE b counter\nb_total 1\n";
