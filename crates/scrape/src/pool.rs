@@ -260,12 +260,17 @@ impl Pool {
         })
     }
 
-    /// Passes settings on to all loops.
+    /// Passes settings on to the loops that have others.
     fn publish(&self) {
         for active in self.active.values() {
-            active
-                .settings
-                .send_replace(self.settings_for(&active.target));
+            let settings = self.settings_for(&active.target);
+            active.settings.send_if_modified(|current| {
+                let is_new = !current.is_same(&settings);
+                if is_new {
+                    *current = settings;
+                }
+                is_new
+            });
         }
     }
 

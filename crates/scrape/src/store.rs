@@ -13,6 +13,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use model::STALE_NAN;
 use storage::{AppendError, AppendOutcome, Batch, GroupId, Sample, SeriesRef};
+use telemetry::Gauge;
 
 use crate::cache::SeriesCache;
 use crate::page::{PageCounts, PageError, PageReader, Scratch};
@@ -56,15 +57,41 @@ impl Moment {
 }
 
 /// What one target has in storage.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct TargetStore {
     group: Option<GroupId>,
     cache: SeriesCache,
     report: ReportSeries,
     /// Whether the last scrape failed. What failing scrapes hold counts as added only once.
     failed: bool,
-    /// Entries and bytes of metadata that the pool's gauges count for this target.
-    metadata_counted: (usize, usize),
+    metadata: CountedMetadata,
+}
+
+/// What the pool's gauges of metadata count for one target. The gauges are held, so that a target
+/// that ends after its pool does not bring them back.
+#[derive(Default)]
+struct CountedMetadata {
+    gauges: Option<(Gauge, Gauge)>,
+    entries: usize,
+    bytes: usize,
+}
+
+impl CountedMetadata {
+    fn set(&mut self, shared: &Shared, job: &str, entries: usize, bytes: usize) {
+        if (entries, bytes) == (self.entries, self.bytes) {
+            return;
+        }
+        let metrics = &shared.metrics;
+        let (entries_gauge, bytes_gauge) = self.gauges.get_or_insert_with(|| {
+            (
+                metrics.metadata_entries.with(&[job]),
+                metrics.metadata_bytes.with(&[job]),
+            )
+        });
+        entries_gauge.add(entries as f64 - self.entries as f64);
+        bytes_gauge.add(bytes as f64 - self.bytes as f64);
+        (self.entries, self.bytes) = (entries, bytes);
+    }
 }
 
 /// One scrape on its way into storage.
@@ -83,64 +110,96 @@ impl TargetStore {
 
     /// Stores a scrape and notes on the target how it went.
     pub(crate) fn scrape(&mut self, storing: &mut Storing<'_>, answer: Answer<'_>, moment: Moment) {
-        let elapsed_s = || (storing.shared.clock.monotonic() - moment.started).as_secs_f64();
-        let (mut report, mut error) = (Report::of(storing), String::new());
-        let mut is_first = true;
-        loop {
-            let (counts, failure) = self.fill_batch(storing, answer);
-            if is_first {
-                let is_again = self.failed && failure.is_some();
-                report.series_added = if is_again { 0 } else { counts.series_added };
-                report.duration_s = elapsed_s();
-            }
-            report.scraped = counts.scraped;
-            report.kept = counts.kept;
-            report.is_up = failure.is_none();
-            report.body_bytes = body_bytes(answer);
-            if let Some(failure) = &failure {
-                error = failure.to_string();
-            }
-            let outcome = self.append(storing, &report, moment);
-            match outcome {
-                // Series that storage collected meanwhile: once more, with their labels.
-                Ok(outcome) if !outcome.unknown.is_empty() && is_first => {
-                    self.cache.forget(&outcome.unknown);
-                    self.report.forget(&outcome.unknown);
-                    self.close_group(storing.shared);
-                    is_first = false;
-                    continue;
-                }
-                Ok(mut outcome) => {
-                    if outcome.duplicate > 0 {
-                        // A target may expose a series of the report; its own value stays.
-                        outcome.duplicate -= self
-                            .report
-                            .collisions(&storing.scratch.samples)
-                            .min(outcome.duplicate);
-                    }
-                    count(storing, counts, &outcome, failure.as_ref());
-                    self.failed = failure.is_some();
-                    let has_page = matches!(answer, Answer::Page { body, .. } if !body.is_empty());
-                    if has_page && failure.is_none() {
-                        self.cache.commit(&storing.scratch.walk);
-                    } else {
-                        self.cache.commit_stale();
-                    }
-                }
-                Err(refused) => {
-                    let (pool, target) = (&storing.config.job_name, &storing.target.url_text);
-                    tracing::error!(scrape_pool = pool, target, err = %refused, "Scrape commit failed");
-                    if error.is_empty() {
-                        error = refused.to_string();
-                    }
-                }
-            }
-            break;
+        let mut attempt = self.attempt(storing, answer, moment, None);
+        if let Ok(outcome) = &attempt.outcome
+            && !outcome.unknown.is_empty()
+        {
+            // Storage collected series meanwhile, or the whole group: once more, by labels. What
+            // was written already is taken a second time without a word.
+            self.cache.forget(&outcome.unknown);
+            self.report.forget(&outcome.unknown);
+            self.close_group(storing.shared);
+            attempt = self.attempt(storing, answer, moment, Some(attempt.report));
         }
-        self.count_metadata(storing);
+        let mut error = attempt
+            .failure
+            .as_ref()
+            .map_or_else(String::new, Failure::to_string);
+        match &attempt.outcome {
+            Ok(_) => self.commit(storing, answer, &attempt),
+            Err(refused) => {
+                let (pool, target) = (&storing.config.job_name, &storing.target.url_text);
+                tracing::error!(scrape_pool = pool, target, err = %refused, "Scrape commit failed");
+                if error.is_empty() {
+                    error = refused.to_string();
+                }
+            }
+        }
+        let (entries, bytes) = {
+            let families = storing.target.families.lock();
+            (families.len(), families.bytes())
+        };
+        let job = &storing.config.job_name;
+        self.metadata.set(storing.shared, job, entries, bytes);
         storing
             .target
-            .report(moment.stamp_ns, report.duration_s, &error);
+            .report(moment.stamp_ns, attempt.report.duration_s, &error);
+    }
+
+    /// Makes the batch and hands it over. A second attempt says what the first one said about the
+    /// time it took and about new series.
+    fn attempt(
+        &mut self,
+        storing: &mut Storing<'_>,
+        answer: Answer<'_>,
+        moment: Moment,
+        first: Option<Report>,
+    ) -> Attempt {
+        let (counts, failure) = self.fill_batch(storing, answer);
+        let elapsed = storing.shared.clock.monotonic() - moment.started;
+        let is_again = self.failed && failure.is_some();
+        let report = Report {
+            is_up: failure.is_none(),
+            duration_s: first.map_or(elapsed.as_secs_f64(), |first| first.duration_s),
+            scraped: counts.scraped,
+            kept: counts.kept,
+            series_added: match first {
+                Some(first) => first.series_added,
+                None if is_again => 0,
+                None => counts.series_added,
+            },
+            timeout_ms: storing.target.timeout_ms,
+            sample_limit: storing.config.limits.sample_limit,
+            body_bytes: body_bytes(answer),
+        };
+        let outcome = self.append(storing, &report, moment);
+        Attempt {
+            counts,
+            failure,
+            report,
+            outcome,
+        }
+    }
+
+    /// The batch was written: the cache follows, and what was refused is counted.
+    fn commit(&mut self, storing: &Storing<'_>, answer: Answer<'_>, attempt: &Attempt) {
+        let has_page = matches!(answer, Answer::Page { body, .. } if !body.is_empty());
+        self.failed = attempt.failure.is_some();
+        if has_page && !self.failed {
+            self.cache.commit(&storing.scratch.walk);
+        } else {
+            self.cache.commit_stale();
+        }
+        let mut refused = Refused::of(attempt);
+        if refused.duplicates > 0 {
+            // A target may expose a series of the report; its own value stays.
+            let collisions = self.report.collisions(&storing.scratch.samples);
+            refused.duplicates = refused.duplicates.saturating_sub(collisions);
+        }
+        if let Some(Failure::Page(error)) = &attempt.failure {
+            note_refused_page(storing, error);
+        }
+        refused.count(storing);
     }
 
     /// The target is gone: all its series end.
@@ -169,10 +228,7 @@ impl TargetStore {
     /// Nothing more comes from the target.
     pub(crate) fn close(&mut self, shared: &Shared, job: &str) {
         self.close_group(shared);
-        let (entries, bytes) = std::mem::take(&mut self.metadata_counted);
-        let metrics = &shared.metrics;
-        metrics.metadata_entries.with(&[job]).add(-(entries as f64));
-        metrics.metadata_bytes.with(&[job]).add(-(bytes as f64));
+        self.metadata.set(shared, job, 0, 0);
     }
 
     /// Everything of the batch but the report.
@@ -284,24 +340,6 @@ impl TargetStore {
                 .insert(shared.open_group(&target.group_labels())?)),
         }
     }
-
-    /// Brings the pool's gauges of metadata up to date.
-    fn count_metadata(&mut self, storing: &Storing<'_>) {
-        let now = {
-            let families = storing.target.families.lock();
-            (families.len(), families.bytes())
-        };
-        if now != self.metadata_counted {
-            let job = &[storing.config.job_name.as_str()];
-            let metrics = &storing.shared.metrics;
-            let change = |now: usize, before: usize| now as f64 - before as f64;
-            let entries = change(now.0, self.metadata_counted.0);
-            metrics.metadata_entries.with(job).add(entries);
-            let bytes = change(now.1, self.metadata_counted.1);
-            metrics.metadata_bytes.with(job).add(bytes);
-            self.metadata_counted = now;
-        }
-    }
 }
 
 /// Why a scrape failed.
@@ -319,19 +357,12 @@ impl fmt::Display for Failure {
     }
 }
 
-impl Report {
-    fn of(storing: &Storing<'_>) -> Report {
-        Report {
-            is_up: true,
-            duration_s: 0.0,
-            scraped: 0,
-            kept: 0,
-            series_added: 0,
-            timeout_ms: storing.target.timeout_ms,
-            sample_limit: storing.config.limits.sample_limit,
-            body_bytes: 0,
-        }
-    }
+/// One try to store a scrape.
+struct Attempt {
+    counts: PageCounts,
+    failure: Option<Failure>,
+    report: Report,
+    outcome: Result<AppendOutcome, AppendError>,
 }
 
 fn body_bytes(answer: Answer<'_>) -> i64 {
@@ -348,54 +379,61 @@ fn push_markers(samples: &mut Vec<Sample>, series: impl Iterator<Item = SeriesRe
     }));
 }
 
-/// Counts what was refused, and says so once a scrape.
-fn count(
-    storing: &Storing<'_>,
-    counts: PageCounts,
-    outcome: &AppendOutcome,
-    failure: Option<&Failure>,
-) {
+fn note_refused_page(storing: &Storing<'_>, error: &PageError) {
     let metrics = &storing.shared.metrics;
+    match error {
+        PageError::SampleLimit => metrics.exceeded_sample_limit.inc(),
+        PageError::Rule(RuleError::LabelLimit(_)) => metrics.exceeded_label_limits.inc(),
+        _ => {}
+    }
     let (pool, target) = (&storing.config.job_name, &storing.target.url_text);
-    match failure {
-        Some(Failure::Page(error)) => {
-            match error {
-                PageError::SampleLimit => metrics.exceeded_sample_limit.inc(),
-                PageError::Rule(RuleError::LabelLimit(_)) => metrics.exceeded_label_limits.inc(),
-                _ => {}
-            }
-            tracing::debug!(scrape_pool = pool, target, err = %error, "Append failed");
+    tracing::debug!(scrape_pool = pool, target, err = %error, "Append failed");
+}
+
+/// Samples that were refused one by one.
+struct Refused {
+    duplicates: usize,
+    out_of_order: usize,
+    out_of_bounds: usize,
+}
+
+impl Refused {
+    fn of(attempt: &Attempt) -> Refused {
+        let counts = attempt.counts;
+        let outcome = attempt.outcome.as_ref();
+        let stored = |count: fn(&AppendOutcome) -> usize| outcome.map_or(0, count);
+        Refused {
+            duplicates: counts.duplicates + stored(|outcome| outcome.duplicate),
+            out_of_order: stored(|outcome| outcome.out_of_order + outcome.too_old),
+            out_of_bounds: counts.out_of_bounds + stored(|outcome| outcome.out_of_bounds),
         }
-        Some(Failure::Fetch(_)) | None => {}
     }
-    let duplicates = counts.duplicates + outcome.duplicate;
-    let out_of_bounds = counts.out_of_bounds + outcome.out_of_bounds;
-    let out_of_order = outcome.out_of_order + outcome.too_old;
-    if out_of_order > 0 {
-        metrics.sample_out_of_order.add(out_of_order as f64);
-        tracing::warn!(
-            scrape_pool = pool,
-            target,
-            num_dropped = out_of_order,
-            "Error on ingesting out-of-order samples"
-        );
-    }
-    if duplicates > 0 {
-        metrics.sample_duplicate.add(duplicates as f64);
-        tracing::warn!(
-            scrape_pool = pool,
-            target,
-            num_dropped = duplicates,
-            "Error on ingesting samples with different value but same timestamp"
-        );
-    }
-    if out_of_bounds > 0 {
-        metrics.sample_out_of_bounds.add(out_of_bounds as f64);
-        tracing::warn!(
-            scrape_pool = pool,
-            target,
-            num_dropped = out_of_bounds,
-            "Error on ingesting samples that are too old or are too far into the future"
-        );
+
+    /// Counts them, and says so once a scrape.
+    fn count(&self, storing: &Storing<'_>) {
+        let metrics = &storing.shared.metrics;
+        for (count, counter, message) in [
+            (
+                self.out_of_order,
+                &metrics.sample_out_of_order,
+                "Error on ingesting out-of-order samples",
+            ),
+            (
+                self.duplicates,
+                &metrics.sample_duplicate,
+                "Error on ingesting samples with different value but same timestamp",
+            ),
+            (
+                self.out_of_bounds,
+                &metrics.sample_out_of_bounds,
+                "Error on ingesting samples that are too old or are too far into the future",
+            ),
+        ] {
+            if count > 0 {
+                counter.add(count as f64);
+                let (pool, target) = (&storing.config.job_name, &storing.target.url_text);
+                tracing::warn!(scrape_pool = pool, target, num_dropped = count, "{message}");
+            }
+        }
     }
 }

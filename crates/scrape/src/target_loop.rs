@@ -246,6 +246,17 @@ impl<'a> TargetLoop<'a> {
 }
 
 impl LoopSettings {
+    /// Whether a loop need not know of the difference, if there is one.
+    pub(crate) fn is_same(&self, other: &LoopSettings) -> bool {
+        let log = |settings: &LoopSettings| settings.failure_log.as_ref().map(Arc::as_ptr);
+        Arc::ptr_eq(&self.config, &other.config)
+            && Arc::ptr_eq(&self.target, &other.target)
+            && self.server_seed == other.server_seed
+            && self.forced_error == other.forced_error
+            && log(self) == log(other)
+            && self.rules_epoch == other.rules_epoch
+    }
+
     fn schedule(&self) -> Schedule {
         Schedule::new(self.target.id, self.server_seed, self.target.interval_ms)
     }

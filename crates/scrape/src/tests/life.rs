@@ -6,7 +6,7 @@ use config::ScrapeConfig;
 /// T03: the markers of a removed target come late and carry the time of the missed scrape.
 #[tokio::test(start_paused = true)]
 async fn series_of_a_removed_target_end_after_a_while() {
-    let server = Server::with_answers(job("j"), &[Answer::page("a 1\n")]);
+    let server = Server::with_answers(job("j"), &[Answer::page("# TYPE a gauge\na 1\n")]);
     server.run_s(20.0).await;
     let before = server.times_ms("a");
     let missed = before.last().unwrap() + 10_000;
@@ -74,16 +74,16 @@ async fn stopping_cuts_a_running_scrape_off() {
 /// As upstream: a job that the configuration no longer names ends without markers.
 #[tokio::test(start_paused = true)]
 async fn a_removed_job_ends_at_once() {
-    let server = Server::with_answers(job("j"), &[Answer::page("a 1\n")]);
+    let server = Server::with_answers(job("j"), &[Answer::page("# TYPE a gauge\na 1\n")]);
     server.run_s(20.0).await;
     server.manager.apply_config(&configuration(&[])).unwrap();
     server.run_s(60.0).await;
     assert_eq!(server.values("a"), ["1", "1"]);
     assert!(server.manager.pool_names().is_empty());
-    assert_eq!(
-        server.metric("prometheus_target_scrape_pool_targets{scrape_job=\"j\"}"),
-        None
-    );
+    for name in ["scrape_pool_targets", "metadata_cache_entries"] {
+        let name = format!("prometheus_target_{name}{{scrape_job=\"j\"}}");
+        assert_eq!(server.metric(&name), None, "{name}");
+    }
 }
 
 /// T04: a reload that leaves the target as it is moves nothing.
