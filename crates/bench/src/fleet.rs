@@ -92,7 +92,9 @@ fn start_value(rng: &mut Rng, walk: Walk) -> f64 {
             (rng.u64(0..1 + u64::from(step_max) * 1_000) * u64::from(unit)) as f64
         }
         Walk::Decimal => f64::from(rng.u32(0..800)) / 100.0,
-        Walk::Percent => 100.0 * rng.f64(),
+        Walk::PercentOfTicks | Walk::PercentOfNanoseconds | Walk::PercentOfSize => {
+            100.0 * rng.f64()
+        }
     }
 }
 
@@ -122,14 +124,40 @@ fn step(rng: &mut Rng, walk: Walk, value: f64) -> f64 {
             let by = f64::from(rng.u32(0..=20)) - 10.0;
             ((value * 100.0 + by).round().max(0.0)) / 100.0
         }
-        Walk::Percent => {
-            // A quotient of two sums, as an agent computes it from float seconds.
-            let total = 1_500.0 + rng.f64() * 3.0;
-            let share = (value / 100.0 + (rng.f64() - 0.5) * 0.02).clamp(0.0, 1.0);
-            100.0 * (share * total).round() / total
+        Walk::PercentOfTicks => {
+            // Telegraf subtracts seconds since boot, which are ticks divided by 100, and divides
+            // the differences (plugins/inputs/cpu): two whole numbers, and rounding errors.
+            let since_boot = |ticks: f64| ticks / 100.0;
+            let (used_before, total_before) = (
+                rng.u32(1_000_000..90_000_000),
+                rng.u32(90_000_000..900_000_000),
+            );
+            let ticks = 1_498.0 + f64::from(rng.u32(0..5));
+            let used = since_boot(f64::from(used_before) + (walked(rng, value) * ticks).round())
+                - since_boot(f64::from(used_before));
+            let total =
+                since_boot(f64::from(total_before) + ticks) - since_boot(f64::from(total_before));
+            100.0 * used / total
+        }
+        Walk::PercentOfNanoseconds => {
+            let total = f64::from(5_994 + rng.u32(0..12)) * 1e7;
+            let used = (walked(rng, value) * total / 4.0).round();
+            used / total * 4.0 * 100.0
+        }
+        Walk::PercentOfSize => {
+            let total = f64::from(PERCENT_PAGES);
+            100.0 * ((walked(rng, value) * total).round() * 4_096.0) / (total * 4_096.0)
         }
     }
 }
+
+/// A share near that of a percentage.
+fn walked(rng: &mut Rng, percent: f64) -> f64 {
+    (percent / 100.0 + (rng.f64() - 0.5) * 0.02).clamp(0.0, 1.0)
+}
+
+/// Pages of the memory or disk of which [`Walk::PercentOfSize`] is a part.
+const PERCENT_PAGES: u32 = 8_181_737;
 
 impl Host {
     /// The host with this index; `options.seed` decides its values.
@@ -192,7 +220,7 @@ impl Host {
             .collect();
         for field in CPU_FIELDS {
             let walk = match field {
-                "idle" | "system" | "user" => Walk::Percent,
+                "idle" | "system" | "user" => Walk::PercentOfTicks,
                 "iowait" => Walk::Decimal,
                 _ => Walk::Constant,
             };

@@ -17,8 +17,12 @@ pub(crate) enum Walk {
     },
     /// Two decimals.
     Decimal,
-    /// A percentage computed from sums of floats: all 52 bits move.
-    Percent,
+    /// A percentage of clock ticks between two scrapes, from sums of float seconds.
+    PercentOfTicks,
+    /// A percentage of nanoseconds, where the kernel counts the whole in ticks.
+    PercentOfNanoseconds,
+    /// A percentage of a fixed size, in pages.
+    PercentOfSize,
 }
 
 pub(crate) const CPU_FIELDS: [&str; 10] = [
@@ -44,7 +48,7 @@ pub(crate) const MEM_FIELDS: [(&str, Walk); 34] = {
     [
         ("active", PAGES),
         ("available", PAGES),
-        ("available_percent", Walk::Percent),
+        ("available_percent", Walk::PercentOfSize),
         ("buffered", PAGES),
         ("cached", PAGES),
         ("commit_limit", STILL),
@@ -76,7 +80,7 @@ pub(crate) const MEM_FIELDS: [(&str, Walk); 34] = {
         ("swap_total", STILL),
         ("total", STILL),
         ("used", PAGES),
-        ("used_percent", Walk::Percent),
+        ("used_percent", Walk::PercentOfSize),
         ("vmalloc_chunk", STILL),
         ("vmalloc_total", STILL),
         ("vmalloc_used", STILL),
@@ -180,7 +184,7 @@ pub(crate) const HOST_FIELDS: [Measurement; 12] = [
                     unit: 4_096,
                 },
             ),
-            ("used_percent", Walk::Percent),
+            ("used_percent", Walk::PercentOfSize),
         ],
     ),
     (
@@ -450,7 +454,7 @@ pub(crate) const CONTAINER_FIELDS: [(&str, &[(&str, Walk)]); 5] = {
                 ("total_writeback", STILL),
                 ("unevictable", STILL),
                 ("usage", PAGES),
-                ("usage_percent", Walk::Percent),
+                ("usage_percent", Walk::PercentOfSize),
                 ("writeback", STILL),
             ],
         ),
@@ -501,7 +505,7 @@ pub(crate) const CONTAINER_FIELDS: [(&str, &[(&str, Walk)]); 5] = {
                 ("throttling_throttled_time", STILL),
                 ("usage_in_kernelmode", bytes(90, 10_000_000)),
                 ("usage_in_usermode", bytes(300, 10_000_000)),
-                ("usage_percent", Walk::Percent),
+                ("usage_percent", Walk::PercentOfNanoseconds),
                 ("usage_system", bytes(6_000, 10_000_000)),
                 ("usage_total", counter(900_000_000)),
             ],
