@@ -4,22 +4,31 @@
 //! [`crate::ints`] does it; each residual then becomes one *class* byte (its bit length and its
 //! three highest bits) and a *tail* of the bits below, which are noise and are stored as they are.
 //! The class bytes of all columns of the page go through zstd together, where columns of the same
-//! kind share what they learn; the tails stay addressable column by column. Other columns are
-//! [`crate::floats`] (XOR, raw), a constant, or say that they equal an earlier column.
+//! kind share what they learn; the tails stay addressable column by column. Percentages become the two
+//! columns of whole numbers that they are quotients of, and a third that corrects last places.
+//! Other columns are [`crate::floats`] (XOR, raw), a constant, or say that they equal an earlier
+//! column.
 //!
 //! ```text
 //! page   = size headers  (size << 1 | packed) frame  tails
 //! header = 0 bits64 | 1 signed                 ; constant, constant whole number
 //!        | 2 distance                          ; the same values as so many columns before
 //!        | 3 size                              ; `size` bytes of the tails hold a `floats` column
-//!        | 128 + scale << 4 + exceptions << 3 + shape << 2 + predictor
+//!        | 4 factor whole whole whole          ; factor * first / second, plus third last places
+//!        | classes
+//! whole  = 1 signed | classes
+//! classes = 128 + scale << 4 + exceptions << 3 + shape << 2 + predictor
 //!          [n { gap bits64 }] first [step] divisor middle size
-//! frame  = class bytes, of all class columns in turn; zstd if packed
-//! tails  = for every column in turn its bytes
+//! frame  = class bytes, of all `classes` in turn; zstd if packed
+//! tails  = for every `classes` and `floats` in turn its bytes
 //! ```
 //! A column without values has no header. How many values each column has is not written: the
 //! decoder is told. Sizes, gaps, distances and `divisor` are varints; `first`, `step` and `middle`
 //! are signed ones.
+
+mod quotient;
+
+use quotient::Quotients;
 
 use crate::bits::{BitReader, BitWriter};
 use crate::floats::{self, POWERS};
@@ -30,6 +39,7 @@ const CONSTANT: u8 = 0;
 const CONSTANT_WHOLE: u8 = 1;
 const SAME: u8 = 2;
 const FLOATS: u8 = 3;
+const QUOTIENT: u8 = 4;
 const CLASSES: u8 = 128;
 
 /// Class bytes repeat much and briefly: higher levels gain 1 to 2 % at a tenth of the speed.
@@ -102,7 +112,9 @@ struct Plan {
 /// Memory that encoding works in; keep one per thread.
 pub struct Scratch {
     floats: floats::Scratch,
-    residuals: [Vec<i64>; 3],
+    quotients: Quotients,
+    plain: Vec<u8>,
+    residuals: Vec<i64>,
     sorted: Vec<i64>,
     counts: Box<[u16; 256]>,
     headers: Vec<u8>,
@@ -117,7 +129,9 @@ impl Default for Scratch {
     fn default() -> Self {
         Scratch {
             floats: floats::Scratch::default(),
-            residuals: Default::default(),
+            quotients: Quotients::default(),
+            plain: Vec::new(),
+            residuals: Vec::new(),
             sorted: Vec::new(),
             counts: Box::new([0; 256]),
             headers: Vec::new(),
@@ -213,49 +227,100 @@ fn encode_column(column: &[f64], scratch: &mut Scratch) {
         }
         return;
     }
-    let scale = floats::decimals(column, &mut scratch.floats);
-    let start = scratch.tails.len();
-    match scale {
-        Some(scale) => encode_classes(column, scale, scratch),
-        None => {
-            floats::encode_inexact(column, &mut scratch.tails);
-            scratch.headers.push(FLOATS);
-            varint::put(&mut scratch.headers, (scratch.tails.len() - start) as u64);
+    if let Some(scale) = floats::decimals(column, &mut scratch.floats) {
+        let floats = std::mem::take(&mut scratch.floats);
+        let plan = plan(floats.whole(), scratch);
+        let exceptions = Some((floats.exceptions(), column));
+        put_classes(floats.whole(), &plan, scale, exceptions, scratch);
+        scratch.floats = floats;
+        return;
+    }
+    let mut plain = std::mem::take(&mut scratch.plain);
+    plain.clear();
+    floats::encode_inexact(column, &mut plain);
+    if !encode_quotients(column, plain.len(), scratch) {
+        scratch.headers.push(FLOATS);
+        varint::put(&mut scratch.headers, plain.len() as u64);
+        scratch.tails.extend_from_slice(&plain);
+    }
+    scratch.plain = plain;
+}
+
+/// Writes the column as quotients if that takes clearly less than `plain_size`; they are slower.
+fn encode_quotients(column: &[f64], plain_size: usize, scratch: &mut Scratch) -> bool {
+    let mut quotients = std::mem::take(&mut scratch.quotients);
+    let mut written = false;
+    if quotient::find(column, &mut quotients) {
+        let parts = [
+            &quotients.numerators,
+            &quotients.denominators,
+            &quotients.corrections,
+        ];
+        let plans = parts.map(|part| plan(part, scratch));
+        let bits: f32 = plans.iter().map(|plan| plan.bits).sum();
+        if bits / 8.0 + 16.0 < 0.9 * plain_size as f32 {
+            scratch
+                .headers
+                .extend_from_slice(&[QUOTIENT, quotients.factor]);
+            for (part, plan) in parts.into_iter().zip(&plans) {
+                put_whole(part, plan, scratch);
+            }
+            written = true;
         }
+    }
+    scratch.quotients = quotients;
+    written
+}
+
+fn put_whole(whole: &[i64], plan: &Plan, scratch: &mut Scratch) {
+    if whole.iter().all(|&w| w == whole[0]) {
+        scratch.headers.push(CONSTANT_WHOLE);
+        varint::put_signed(&mut scratch.headers, whole[0]);
+    } else {
+        put_classes(whole, plan, 0, None, scratch);
     }
 }
 
-fn encode_classes(column: &[f64], scale: usize, scratch: &mut Scratch) {
-    let plan = plan(scratch);
+/// Writes whole numbers as classes and tails; `exceptions` are places and the column that has
+/// other values there.
+fn put_classes(
+    whole: &[i64],
+    plan: &Plan,
+    scale: usize,
+    exceptions: Option<(&[usize], &[f64])>,
+    scratch: &mut Scratch,
+) {
     let headers = &mut scratch.headers;
-    let exceptions = scratch.floats.exceptions();
-    let mut tag = CLASSES | (scale as u8) << 4 | plan.predictor;
+    let exceptions = exceptions.filter(|(places, _)| !places.is_empty());
+    let mut tag = CLASSES | ((scale as u8) << 4) | plan.predictor;
     if plan.around {
         tag |= AROUND;
     }
-    if !exceptions.is_empty() {
+    if exceptions.is_some() {
         tag |= EXCEPTIONS;
     }
     headers.push(tag);
-    if !exceptions.is_empty() {
-        varint::put(headers, exceptions.len() as u64);
+    if let Some((places, column)) = exceptions {
+        varint::put(headers, places.len() as u64);
         let mut from = 0;
-        for &at in exceptions {
+        for &at in places {
             varint::put(headers, (at - from) as u64);
             headers.extend_from_slice(&column[at].to_bits().to_le_bytes());
             from = at;
         }
     }
-    let whole = scratch.floats.whole();
     varint::put_signed(headers, whole[0]);
     if plan.predictor == LINE {
         varint::put_signed(headers, whole[1].wrapping_sub(whole[0]));
     }
     varint::put(headers, plan.divisor);
     varint::put_signed(headers, plan.middle);
+    let residuals = &mut scratch.residuals;
+    predict(whole, plan.predictor, residuals);
+    ints::divide_by(residuals, plan.divisor);
     let start = scratch.tails.len();
     let mut bits = BitWriter::new(&mut scratch.tails);
-    for &residual in &scratch.residuals[usize::from(plan.predictor)] {
+    for &residual in residuals.iter() {
         let rest = residual.wrapping_sub(plan.middle);
         let code = if plan.around {
             zigzag(rest)
@@ -270,20 +335,30 @@ fn encode_classes(column: &[f64], scale: usize, scratch: &mut Scratch) {
     varint::put(headers, (scratch.tails.len() - start) as u64);
 }
 
-/// Fills the residuals of all predictors, divided, and says which is smallest.
-fn plan(scratch: &mut Scratch) -> Plan {
-    let whole = scratch.floats.whole();
-    let (&first, rest) = whole.split_first().expect("columns have values");
-    let [from_first, from_last, from_line] = &mut scratch.residuals;
-    from_first.clear();
-    from_last.clear();
-    from_line.clear();
-    from_first.extend(rest.iter().map(|v| v.wrapping_sub(first)));
-    from_last.extend(whole.windows(2).map(|w| w[1].wrapping_sub(w[0])));
-    from_line.extend(from_last.windows(2).map(|w| w[1].wrapping_sub(w[0])));
+/// What is left of the numbers when the predictor has said its part.
+fn predict(whole: &[i64], predictor: u8, residuals: &mut Vec<i64>) {
+    residuals.clear();
+    let step = |w: &[i64]| w[1].wrapping_sub(w[0]);
+    match predictor {
+        FIRST => residuals.extend(whole[1..].iter().map(|v| v.wrapping_sub(whole[0]))),
+        LAST => residuals.extend(whole.windows(2).map(step)),
+        _ => residuals.extend(
+            whole
+                .windows(3)
+                .map(|w| step(&w[1..]).wrapping_sub(step(w))),
+        ),
+    }
+}
+
+/// Says which predictor is best, and how.
+fn plan(whole: &[i64], scratch: &mut Scratch) -> Plan {
+    let residuals = &mut scratch.residuals;
     let mut best: Option<Plan> = None;
     for predictor in [LAST, FIRST, LINE] {
-        let residuals = &mut scratch.residuals[usize::from(predictor)];
+        if predictor == LINE && whole.len() < 2 {
+            continue;
+        }
+        predict(whole, predictor, residuals);
         let divisor = ints::divide_out(residuals);
         scratch.sorted.clear();
         scratch.sorted.extend_from_slice(residuals);
@@ -308,7 +383,7 @@ fn plan(scratch: &mut Scratch) -> Plan {
             }
         }
     }
-    best.expect("three predictors were tried")
+    best.expect("two predictors take any count")
 }
 
 /// About how many bits the residuals take: the entropy of their classes, and their tails.
@@ -362,6 +437,7 @@ fn put_frame(scratch: &mut Scratch, out: &mut Vec<u8>) {
 #[derive(Debug)]
 pub struct Page {
     columns: Vec<Column>,
+    wholes: Vec<[Whole; 3]>,
     classes: Vec<u8>,
 }
 
@@ -370,7 +446,19 @@ enum Column {
     Empty,
     Constant(f64),
     Same(usize),
-    Floats { at: usize, size: usize },
+    Floats {
+        at: usize,
+        size: usize,
+    },
+    Classes(Classes),
+    /// A factor, and where in [`Page::wholes`] its three parts are.
+    Quotient(u8, usize),
+}
+
+/// A part of a quotient.
+#[derive(Debug, Clone, Copy)]
+enum Whole {
+    Constant(i64),
     Classes(Classes),
 }
 
@@ -405,42 +493,37 @@ impl Page {
         let packed = frame & 1 == 1;
         let frame_size = usize::try_from(frame >> 1).map_err(|_| DecodeError("frame"))?;
         let frame = reader.take(frame_size)?;
-        let mut tail_at = bytes.len() - reader.rest().len();
-        let mut class_count = 0usize;
-        let mut columns = Vec::with_capacity(counts.len());
-        let mut headers = At {
+        let mut headers = Headers {
             reader: Reader::new(headers),
             start: headers_at,
             size: headers.len(),
+            class_at: 0,
+            tail_at: bytes.len() - reader.rest().len(),
+            wholes: Vec::new(),
         };
-        for (at, &count) in counts.iter().enumerate() {
-            let column = parse_header(&mut headers, count, at, &columns, counts)?;
-            let column = match column {
-                Column::Floats { size, .. } => Column::Floats {
-                    at: advance(&mut tail_at, size)?,
-                    size,
-                },
-                Column::Classes(mut classes) => {
-                    classes.class_at = class_count;
-                    classes.tail_at = advance(&mut tail_at, classes.tail_size)?;
-                    class_count += count - classes.known();
-                    Column::Classes(classes)
-                }
-                other => other,
-            };
+        let mut columns = Vec::with_capacity(counts.len());
+        for &count in counts {
+            let column = headers.column(count, &columns, counts)?;
             columns.push(column);
         }
-        if tail_at > bytes.len() || !headers.reader.is_empty() {
+        if headers.tail_at > bytes.len() || !headers.reader.is_empty() {
             return Err(DecodeError("length"));
         }
+        let (class_count, wholes) = (headers.class_at, headers.wholes);
         let classes = unpack(frame, packed, class_count)?;
-        Ok(Page { columns, classes })
+        Ok(Page {
+            columns,
+            wholes,
+            classes,
+        })
     }
 
     /// Bytes of memory that it holds.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        self.columns.capacity() * size_of::<Column>() + self.classes.capacity()
+        self.columns.capacity() * size_of::<Column>()
+            + self.wholes.capacity() * size_of::<[Whole; 3]>()
+            + self.classes.capacity()
     }
 
     /// Appends the `count` values of a column to `out`; `bytes` are those that were parsed.
@@ -468,93 +551,145 @@ impl Page {
                 floats::decode(&mut Reader::new(bytes), count, scratch, out)
             }
             Column::Classes(column) => column.decode(bytes, &self.classes, count, out),
+            Column::Quotient(factor, at) => self.decode_quotient(bytes, factor, at, count, out),
         }
     }
 }
 
-/// A reader that knows where it is in the page.
-struct At<'a> {
+/// The headers while they are read, and how far classes and tails have been given away.
+struct Headers<'a> {
     reader: Reader<'a>,
+    /// Where in the page they start, and their size.
     start: usize,
     size: usize,
+    class_at: usize,
+    tail_at: usize,
+    wholes: Vec<[Whole; 3]>,
 }
 
-impl At<'_> {
-    fn position(&self) -> usize {
-        self.start + self.size - self.reader.rest().len()
-    }
-}
-
-fn advance(at: &mut usize, size: usize) -> Result<usize, DecodeError> {
-    let start = *at;
-    *at = start.checked_add(size).ok_or(DecodeError("length"))?;
-    Ok(start)
-}
-
-fn parse_header(
-    headers: &mut At<'_>,
-    count: usize,
-    at: usize,
-    columns: &[Column],
-    counts: &[usize],
-) -> Result<Column, DecodeError> {
-    if count == 0 {
-        return Ok(Column::Empty);
-    }
-    let reader = &mut headers.reader;
-    Ok(match reader.byte()? {
-        CONSTANT => Column::Constant(f64::from_bits(reader.u64_le()?)),
-        CONSTANT_WHOLE => Column::Constant(reader.signed()? as f64),
-        SAME => {
-            let distance = reader.count(at)?;
-            let other = at - distance;
-            if distance == 0 || counts[other] != count || matches!(columns[other], Column::Same(_))
-            {
-                return Err(DecodeError("reference"));
-            }
-            Column::Same(other)
+impl Headers<'_> {
+    fn column(
+        &mut self,
+        count: usize,
+        columns: &[Column],
+        counts: &[usize],
+    ) -> Result<Column, DecodeError> {
+        if count == 0 {
+            return Ok(Column::Empty);
         }
-        FLOATS => Column::Floats {
-            at: 0,
-            size: reader.count(usize::MAX / 2)?,
-        },
-        tag if tag & CLASSES != 0 => {
-            let predictor = tag & 3;
-            if predictor > LINE || usize::from(tag >> 4 & 7) >= POWERS.len() {
-                return Err(DecodeError("column type"));
+        Ok(match self.reader.byte()? {
+            CONSTANT => Column::Constant(f64::from_bits(self.reader.u64_le()?)),
+            CONSTANT_WHOLE => Column::Constant(self.reader.signed()? as f64),
+            SAME => {
+                let distance = self.reader.count(columns.len())?;
+                let other = columns.len() - distance;
+                if distance == 0
+                    || counts[other] != count
+                    || matches!(columns[other], Column::Same(_))
+                {
+                    return Err(DecodeError("reference"));
+                }
+                Column::Same(other)
             }
-            let exceptions = headers.position();
-            let reader = &mut headers.reader;
-            if tag & EXCEPTIONS != 0 {
-                for _ in 0..reader.count(count)? {
-                    reader.varint()?;
-                    reader.u64_le()?;
+            FLOATS => {
+                let (at, size) = self.tail()?;
+                Column::Floats { at, size }
+            }
+            QUOTIENT => {
+                let factor = self.reader.byte()?;
+                let parts = [self.whole(count)?, self.whole(count)?, self.whole(count)?];
+                self.wholes.push(parts);
+                Column::Quotient(factor, self.wholes.len() - 1)
+            }
+            tag => Column::Classes(self.classes(tag, count)?),
+        })
+    }
+
+    fn whole(&mut self, count: usize) -> Result<Whole, DecodeError> {
+        Ok(match self.reader.byte()? {
+            CONSTANT_WHOLE => Whole::Constant(self.reader.signed()?),
+            tag => {
+                let classes = self.classes(tag, count)?;
+                if classes.tag & EXCEPTIONS != 0 {
+                    return Err(DecodeError("column type"));
+                }
+                Whole::Classes(classes)
+            }
+        })
+    }
+
+    fn classes(&mut self, tag: u8, count: usize) -> Result<Classes, DecodeError> {
+        let predictor = tag & 3;
+        let scale = usize::from(tag >> 4 & 7);
+        if tag & CLASSES == 0 || predictor > LINE || scale >= POWERS.len() {
+            return Err(DecodeError("column type"));
+        }
+        let exceptions = self.start + self.size - self.reader.rest().len();
+        let reader = &mut self.reader;
+        if tag & EXCEPTIONS != 0 {
+            for _ in 0..reader.count(count)? {
+                reader.varint()?;
+                reader.u64_le()?;
+            }
+        }
+        let first = reader.signed()?;
+        let step = if predictor == LINE {
+            reader.signed()?
+        } else {
+            0
+        };
+        let (divisor, middle) = (reader.varint()?, reader.signed()?);
+        let (tail_at, tail_size) = self.tail()?;
+        let classes = Classes {
+            tag,
+            first,
+            step,
+            divisor,
+            middle,
+            exceptions,
+            class_at: self.class_at,
+            tail_at,
+            tail_size,
+        };
+        let coded = count.checked_sub(classes.known());
+        self.class_at += coded.ok_or(DecodeError("count"))?;
+        Ok(classes)
+    }
+
+    /// Reads the size of the next tail; gives where it is.
+    fn tail(&mut self) -> Result<(usize, usize), DecodeError> {
+        let size = self.reader.count(usize::MAX / 2)?;
+        let at = self.tail_at;
+        self.tail_at = at.checked_add(size).ok_or(DecodeError("length"))?;
+        Ok((at, size))
+    }
+}
+
+impl Page {
+    fn decode_quotient(
+        &self,
+        bytes: &[u8],
+        factor: u8,
+        at: usize,
+        count: usize,
+        out: &mut Vec<f64>,
+    ) -> Result<(), DecodeError> {
+        let mut parts = [Vec::new(), Vec::new(), Vec::new()];
+        for (whole, part) in self.wholes[at].iter().zip(&mut parts) {
+            part.reserve(count);
+            match whole {
+                Whole::Constant(value) => part.resize(count, *value),
+                Whole::Classes(classes) => {
+                    let (classes_of, tails) = classes.bytes(bytes, &self.classes, count)?;
+                    classes.run(classes_of, tails, |whole| part.push(whole))?;
                 }
             }
-            let first = reader.signed()?;
-            let step = if predictor == LINE {
-                reader.signed()?
-            } else {
-                0
-            };
-            let classes = Classes {
-                tag,
-                first,
-                step,
-                divisor: reader.varint()?,
-                middle: reader.signed()?,
-                exceptions,
-                class_at: 0,
-                tail_at: 0,
-                tail_size: reader.count(usize::MAX / 2)?,
-            };
-            if count < classes.known() {
-                return Err(DecodeError("count"));
-            }
-            Column::Classes(classes)
         }
-        _ => return Err(DecodeError("column type")),
-    })
+        let [numerators, denominators, corrections] = &parts;
+        let parts = numerators.iter().zip(denominators).zip(corrections);
+        out.extend(parts.map(|((&n, &d), &c)| quotient::value(factor, n, d, c)));
+        Ok(())
+    }
 }
 
 fn unpack(frame: &[u8], packed: bool, count: usize) -> Result<Vec<u8>, DecodeError> {
@@ -582,6 +717,23 @@ impl Classes {
         if self.tag & 3 == LINE { 2 } else { 1 }
     }
 
+    /// The column's classes and its tails.
+    fn bytes<'a>(
+        &self,
+        bytes: &'a [u8],
+        classes: &'a [u8],
+        count: usize,
+    ) -> Result<(&'a [u8], &'a [u8]), DecodeError> {
+        let class_count = count.checked_sub(self.known());
+        let class_end = self.class_at + class_count.ok_or(DecodeError("count"))?;
+        let classes = classes.get(self.class_at..class_end);
+        let tails = bytes.get(self.tail_at..self.tail_at + self.tail_size);
+        Ok((
+            classes.ok_or(DecodeError("count"))?,
+            tails.ok_or(DecodeError("length"))?,
+        ))
+    }
+
     fn decode(
         &self,
         bytes: &[u8],
@@ -589,15 +741,7 @@ impl Classes {
         count: usize,
         out: &mut Vec<f64>,
     ) -> Result<(), DecodeError> {
-        let class_count = count
-            .checked_sub(self.known())
-            .ok_or(DecodeError("count"))?;
-        let classes = classes
-            .get(self.class_at..self.class_at + class_count)
-            .ok_or(DecodeError("count"))?;
-        let tails = bytes
-            .get(self.tail_at..self.tail_at + self.tail_size)
-            .ok_or(DecodeError("length"))?;
+        let (classes, tails) = self.bytes(bytes, classes, count)?;
         let start = out.len();
         out.reserve(count);
         let power = POWERS[usize::from(self.tag >> 4 & 7)];

@@ -97,13 +97,18 @@ fn common_divisor(residuals: &[i64]) -> u64 {
 /// Divides residuals by their greatest common divisor and gives it, 1 at least.
 pub(crate) fn divide_out(residuals: &mut [i64]) -> u64 {
     let divisor = common_divisor(residuals);
+    divide_by(residuals, divisor);
+    divisor
+}
+
+/// Divides residuals by a divisor of them all.
+pub(crate) fn divide_by(residuals: &mut [i64], divisor: u64) {
     match i64::try_from(divisor) {
         Ok(1) => {}
         Ok(divisor) => residuals.iter_mut().for_each(|r| *r /= divisor),
         // 2^63 divides only zero and the smallest number.
         Err(_) => residuals.iter_mut().for_each(|r| *r = i64::from(*r != 0)),
     }
-    divisor
 }
 
 /// Cost in bits of Rice codes with parameter `k`.
