@@ -20,6 +20,7 @@ mod body;
 mod cors;
 mod error;
 mod escaping;
+mod features;
 mod federate;
 mod form;
 mod http_metrics;

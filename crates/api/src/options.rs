@@ -215,7 +215,7 @@ pub struct Options {
     pub current_dir: String,
     /// This machine's name.
     pub host_name: String,
-    /// What is switched on, by area; `/api/v1/features`.
+    /// What is switched on besides the API and the language, by area; `/api/v1/features`.
     pub features: BTreeMap<String, BTreeMap<String, bool>>,
 }
 

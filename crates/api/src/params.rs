@@ -11,6 +11,10 @@ pub(crate) type TimeNs = i128;
 
 const NS_PER_S: i128 = 1_000_000_000;
 
+/// The ends of time in seconds.
+const SECONDS_MIN: f64 = -9_223_309_901_257_974.0;
+const SECONDS_MAX: f64 = 9_223_309_901_257_974.0;
+
 /// The start of time ranges that name none; far enough from the end of `i64` milliseconds for
 /// arithmetic (web/api/v1/api.go, MinTime).
 pub(crate) const TIME_MIN_NS: TimeNs = -9_223_309_901_257_974 * NS_PER_S;
@@ -32,6 +36,13 @@ pub(crate) fn parse_time(text: &str) -> Result<TimeNs, String> {
     if let Ok(seconds) = parse_float(text)
         && seconds.is_finite()
     {
+        // Beyond the ends of time there is nothing, and arithmetic with it would overflow.
+        if seconds <= SECONDS_MIN {
+            return Ok(TIME_MIN_NS);
+        }
+        if seconds >= SECONDS_MAX {
+            return Ok(TIME_MAX_NS);
+        }
         // Rounded to milliseconds, as floats of today's size have no more to say.
         let whole = seconds.trunc();
         let fraction = ((seconds - whole) * 1000.0).round() / 1000.0;
@@ -262,6 +273,9 @@ mod tests {
                 Some(1_433_337_718_123_456_789),
             ),
             ("2000-02-29T00:00:00Z", Some(951_782_400_000_000_000)),
+            ("1e18", Some(TIME_MAX_NS)),
+            ("-1e300", Some(TIME_MIN_NS)),
+            ("9223309901257972", Some(9_223_309_901_257_972 * NS_PER_S)),
             (TIME_MIN_TEXT, Some(TIME_MIN_NS)),
             (TIME_MAX_TEXT, Some(TIME_MAX_NS)),
             ("", None),

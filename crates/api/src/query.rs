@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gocompat::strconv::format_float_f;
 use http::StatusCode;
 use promql::{MatrixSeries, QueryOptions, QueryOutput, QueryStats, SampleStats, Value};
 
@@ -191,17 +192,16 @@ fn write_envelope(
 
 fn write_value(outlet: &mut Outlet, value: &Value) -> Result<(), Gone> {
     match value {
+        // These two are not written as samples are: never an exponent, no zeros in the time
+        // (promql/value.go, Scalar.MarshalJSON and String.MarshalJSON).
         Value::Scalar {
             timestamp_ms,
             value,
-        } => outlet.json.point(*timestamp_ms, *value),
+        } => write_timed_text(&mut outlet.json, *timestamp_ms, &format_float_f(*value)),
         Value::String {
             timestamp_ms,
             value,
-        } => outlet.json.array(|json| {
-            json.time(*timestamp_ms);
-            json.text(value);
-        }),
+        } => write_timed_text(&mut outlet.json, *timestamp_ms, value),
         Value::Vector(samples) => {
             outlet.json.begin_array();
             for sample in samples {
@@ -223,6 +223,13 @@ fn write_value(outlet: &mut Outlet, value: &Value) -> Result<(), Gone> {
         }
     }
     Ok(())
+}
+
+fn write_timed_text(json: &mut Json, time_ms: i64, text: &str) {
+    json.array(|json| {
+        json.float(time_ms as f64 / 1000.0);
+        json.text(text);
+    });
 }
 
 fn write_series(json: &mut Json, series: &MatrixSeries) {

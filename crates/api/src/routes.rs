@@ -124,12 +124,18 @@ const fn receiver(path: &'static str, run: Run) -> Route {
     }
 }
 
+const fn uncompressed(route: Route) -> Route {
+    Route {
+        compressed: false,
+        ..route
+    }
+}
+
 /// Answers whatever state the server is in.
 const fn always(route: Route) -> Route {
     Route {
         gated: false,
-        compressed: false,
-        ..route
+        ..uncompressed(route)
     }
 }
 
@@ -249,17 +255,21 @@ pub(crate) static ROUTES: &[Route] = &[
     receiver("/read", Inline(unsupported::remote_read)),
     receiver("/write", Inline(unsupported::remote_write)),
     receiver("/otlp/v1/metrics", Inline(unsupported::otlp)),
-    api(
+    uncompressed(api(
         GET_POST,
         "/search/metric_names",
         Inline(unsupported::search),
-    ),
-    api(GET_POST, "/search/label_names", Inline(unsupported::search)),
-    api(
+    )),
+    uncompressed(api(
+        GET_POST,
+        "/search/label_names",
+        Inline(unsupported::search),
+    )),
+    uncompressed(api(
         GET_POST,
         "/search/label_values",
         Inline(unsupported::search),
-    ),
+    )),
     api(GET, "/openapi.yaml", Inline(unsupported::openapi)),
 ];
 

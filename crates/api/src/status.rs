@@ -80,8 +80,9 @@ pub(crate) fn flags(app: &App, _: &Call) -> Reply {
 
 /// `GET /api/v1/features`; operators stay readable: `>=` is not escaped.
 pub(crate) fn features(app: &App, _: &Call) -> Reply {
+    let features = crate::features::features(&app.options, app.deps.engine.options().features);
     let mut inner = String::from("{");
-    for (at, (area, features)) in app.options.features.iter().enumerate() {
+    for (at, (area, features)) in features.iter().enumerate() {
         let separator = if at > 0 { "," } else { "" };
         let _ = write!(inner, "{separator}\"{area}\":{{");
         for (at, (name, on)) in features.iter().enumerate() {

@@ -98,8 +98,8 @@ impl Rig {
             current_dir: "/srv".to_owned(),
             host_name: "box".to_owned(),
             features: BTreeMap::from([(
-                "promql_operators".to_owned(),
-                BTreeMap::from([(">=".to_owned(), true)]),
+                "tsdb".to_owned(),
+                BTreeMap::from([("a&b".to_owned(), true)]),
             )]),
             ..Options::default()
         };
@@ -293,6 +293,10 @@ impl Engine {
             "1" => Value::Scalar {
                 timestamp_ms: time_ms,
                 value: 1.0,
+            },
+            "1e-7" => Value::Scalar {
+                timestamp_ms: time_ms,
+                value: 1e-7,
             },
             "\"a<b\"" => Value::String {
                 timestamp_ms: time_ms,

@@ -20,7 +20,8 @@ fn right_calls() {
 #[rustfmt::skip]
 const CALLS: &[(&str, &str)] = &[
     // Queries.
-    ("query?query=1&time=1.5", r#"{"resultType":"scalar","result":[1.500,"1"]}"#),
+    ("query?query=1&time=1.5", r#"{"resultType":"scalar","result":[1.5,"1"]}"#),
+    ("query?query=1e-7&time=-0.5", r#"{"resultType":"scalar","result":[-0.5,"0.0000001"]}"#),
     ("query?query=1", r#"{"resultType":"scalar","result":[1000,"1"]}"#),
     ("query?query=1&time=1970-01-01T00:00:02%2B00:00", r#"{"resultType":"scalar","result":[2,"1"]}"#),
     ("query?query=\"a<b\"&time=1", r#"{"resultType":"string","result":[1,"a\u003cb"]}"#),
@@ -87,7 +88,6 @@ const CALLS: &[(&str, &str)] = &[
     ("status/walreplay", r#"{"min":1,"max":5,"current":3}"#),
     ("status/tsdb?limit=1", r#"{"headStats":{"numSeries":4,"numLabelPairs":9,"chunkCount":5,"minTime":1000,"maxTime":1000000},"seriesCountByMetricName":[{"name":"m0","value":10}],"labelValueCountByLabelName":[{"name":"l0","value":10}],"memoryInBytesByLabelName":[{"name":"b0","value":10}],"seriesCountByLabelValuePair":[{"name":"a=\u003c0","value":10}]}"#),
     ("status/tsdb/blocks", r#"{"blocks":[{"ulid":"01ARZ3NDEKTSV4RRFFQ69G5FAV","minTime":0,"maxTime":7200000,"stats":{"numSamples":960,"numSeries":2}}]}"#),
-    ("features", r#"{"promql_operators":{">=":true}}"#),
     ("notifications", "[]"),
 ];
 
@@ -172,5 +172,18 @@ fn other_origins() {
         assert_eq!(answer.header("access-control-allow-methods"), "");
         let vary: Vec<_> = answer.headers.get_all("vary").iter().collect();
         assert_eq!(vary, ["Accept-Encoding", "Origin"]);
+    });
+}
+
+#[test]
+fn operators_stay_readable_among_the_features() {
+    let rig = Rig::new();
+    run(async {
+        let answer = rig.get("/api/v1/features").await;
+        assert!(answer.text().starts_with(
+            "{\"status\":\"success\",\"data\":{\"api\":{\"admin\":false,\"exclude_alerts\":true,"
+        ));
+        assert!(answer.text().contains("\"tsdb\":{\"a&b\":true}"));
+        assert!(answer.text().contains("\"<=\":true,\"==\":true,"));
     });
 }
