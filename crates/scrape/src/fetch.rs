@@ -100,11 +100,15 @@ impl Fetch for HttpFetch {
 
 /// The `Accept` header: the protocols in order, with falling weights, then anything. The weight of
 /// the first is fixed by the number of protocols that exist. Only the newer text formats know an
-/// escaping scheme.
+/// escaping scheme. Protobuf is not asked for, wherever it stands: its answers cannot be read yet,
+/// and the text formats say the same but for native histograms.
 fn accept_header(protocols: &[ScrapeProtocol], escaping: EscapingScheme) -> String {
     let mut weight = ScrapeProtocol::ALL.len() + 1;
     let mut header = String::new();
-    for protocol in protocols {
+    let readable = protocols
+        .iter()
+        .filter(|&&protocol| protocol != ScrapeProtocol::PrometheusProto);
+    for protocol in readable {
         header.push_str(protocol.media_type());
         if matches!(
             protocol,
@@ -140,6 +144,16 @@ mod tests {
                 EscapingScheme::Underscores
             ),
             "text/plain;version=1.0.0;escaping=underscores;q=0.6,*/*;q=0.5"
+        );
+        assert_eq!(
+            accept_header(
+                &[
+                    ScrapeProtocol::PrometheusProto,
+                    ScrapeProtocol::PrometheusText0_0_4
+                ],
+                EscapingScheme::AllowUtf8
+            ),
+            "text/plain;version=0.0.4;q=0.6,*/*;q=0.5"
         );
     }
 }
