@@ -68,7 +68,7 @@ impl<'n> Fields<'n> {
             if names.contains(&entry.name.as_str()) {
                 entry.taken.set(true);
                 if !entry.value.is_empty() {
-                    decoder.refuse_structure(entry.key, format!("{path}{} {NOT_YET}", entry.name));
+                    decoder.refuse_unsupported(entry.key, &format!("{path}{}", entry.name));
                 }
             }
         }
@@ -104,6 +104,12 @@ impl Decoder {
     /// Notes that what a node says cannot be.
     pub(crate) fn refuse(&mut self, node: &Node, text: String) {
         self.problems.push(node.problem(ProblemKind::Meaning, text));
+    }
+
+    /// Notes that what a node says is Prometheus's and not supported yet; `what` is the path of the
+    /// key, with the value if only that one is not.
+    pub(crate) fn refuse_unsupported(&mut self, node: &Node, what: &str) {
+        self.refuse_structure(node, format!("{what} {NOT_YET}"));
     }
 
     /// Notes that a node cannot be here, or not in this form.

@@ -269,15 +269,45 @@ fn expand_labels(
     Labels::from_pairs(expanded.iter().map(|(name, value)| (*name, value.as_str())))
 }
 
-/// Keys that are accepted so that files need no change, and that do nothing here.
+/// Values that are accepted so that files need no change, and that change nothing here: either
+/// there is nothing to do, or what they ask for comes later and costs no data until then.
 fn warn_of_no_effect(config: &Config, warnings: &mut Vec<String>) {
-    if config.runtime != crate::RuntimeConfig::default() {
-        warnings.push("runtime.gogc has no effect: there is no garbage collector".to_owned());
-    }
-    if !config.storage.tsdb.float_chunk_encoding.is_empty() {
-        warnings.push(
-            "storage.tsdb.chunk_encoding.floats has no effect: encodings are chosen by the data"
-                .to_owned(),
-        );
+    let tsdb = &config.storage.tsdb;
+    let (global, scrapes) = (&config.global, &config.scrape_configs);
+    for (is_given, what) in [
+        (
+            config.runtime != crate::RuntimeConfig::default(),
+            "runtime.gogc has no effect: there is no garbage collector",
+        ),
+        (
+            !tsdb.float_chunk_encoding.is_empty(),
+            "storage.tsdb.chunk_encoding.floats has no effect: encodings are chosen by the data",
+        ),
+        (
+            tsdb.stale_series_compaction_threshold > 0.0,
+            "storage.tsdb.stale_series_compaction_threshold has no effect yet",
+        ),
+        (
+            config.storage.max_exemplars.is_some_and(|max| max > 0),
+            "storage.exemplars.max_exemplars has no effect: exemplars are not stored yet",
+        ),
+        (
+            global.scrape_native_histograms
+                || scrapes.iter().any(|scrape| scrape.scrape_native_histograms),
+            "scrape_native_histograms has no effect: native histograms are not supported yet, \
+             classic ones are scraped",
+        ),
+        (
+            global.convert_classic_histograms_to_nhcb
+                || scrapes
+                    .iter()
+                    .any(|scrape| scrape.convert_classic_histograms_to_nhcb),
+            "convert_classic_histograms_to_nhcb has no effect: native histograms are not \
+             supported yet, classic ones are kept",
+        ),
+    ] {
+        if is_given {
+            warnings.push(what.to_owned());
+        }
     }
 }

@@ -314,6 +314,12 @@ fn refuse_unsupported(decoder: &mut Decoder, fields: &Fields<'_>, index: usize) 
     let path = format!("scrape_configs[{index}].");
     fields.refuse_unsupported(decoder, &path, &HTTP_UNSUPPORTED);
     fields.refuse_unsupported(decoder, &path, &DISCOVERY_UNSUPPORTED);
+    // TLS is missing, not the key.
+    if let Some(node) = fields.take("scheme")
+        && decoder.string(node).as_deref() == Some("https")
+    {
+        decoder.refuse_unsupported(node, &format!("{path}scheme https"));
+    }
     // The one key of these whose usual "nothing" is a value.
     let mut from_environment = false;
     let key = "proxy_from_environment";

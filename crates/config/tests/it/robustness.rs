@@ -18,7 +18,7 @@ scrape_configs:
 - <<: *base
   job_name: b
 storage:
-  tsdb: {out_of_order_time_window: 30m, retention: {size: 1GB, percentage: .5}}
+  tsdb: {stale_series_compaction_threshold: .5, retention: {size: 1GB, percentage: .5}}
 ";
 
 fn try_load(text: &str) -> Result<(), ConfigErrors> {
