@@ -16,6 +16,7 @@ mod kernel;
 mod memory;
 mod network;
 mod page;
+mod protocols;
 mod source;
 
 use std::path::PathBuf;
@@ -55,7 +56,7 @@ pub struct HostCollector {
 type Collect = fn(&HostCollector, &mut Page<'_>) -> Result<(), NoData>;
 
 /// The collectors by node_exporter's names, in alphabetical order as there.
-const COLLECTORS: [(&str, Collect); 13] = [
+const COLLECTORS: [(&str, Collect); 15] = [
     ("cpu", |host, page| cpu::collect(&host.source, page)),
     ("diskstats", |host, page| block::collect(&host.source, page)),
     ("entropy", |host, page| kernel::entropy(&host.source, page)),
@@ -69,8 +70,14 @@ const COLLECTORS: [(&str, Collect); 13] = [
         network::netclass(&host.source, page)
     }),
     ("netdev", |host, page| network::netdev(&host.source, page)),
+    ("netstat", |host, page| {
+        protocols::netstat(&host.source, page)
+    }),
     ("pressure", |host, page| {
         kernel::pressure(&host.source, page)
+    }),
+    ("sockstat", |host, page| {
+        protocols::sockstat(&host.source, page)
     }),
     ("stat", |host, page| kernel::stat(&host.source, page)),
     ("uname", |host, page| kernel::uname(&host.source, page)),

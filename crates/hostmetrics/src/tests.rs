@@ -87,6 +87,20 @@ fn full_machine() -> String {
         ("proc/loadavg", "0.10 1.5 2.25 1/100 1234\n"),
         ("proc/diskstats", DISKSTATS),
         ("proc/net/dev", NET_DEV),
+        (
+            "proc/net/netstat",
+            "TcpExt: SyncookiesSent TW ListenDrops\nTcpExt: 1 2 3\nIpExt: InOctets\nIpExt: 4\n",
+        ),
+        ("proc/net/snmp", "Tcp: MaxConn CurrEstab\nTcp: -1 5\n"),
+        (
+            "proc/net/snmp6",
+            "Ip6InOctets \t6\nUdp6InErrors 7\nIp6OutRequests 8\n",
+        ),
+        (
+            "proc/net/sockstat",
+            "sockets: used 24\nTCP: inuse 4 orphan 0 mem 3\n",
+        ),
+        ("proc/net/sockstat6", "TCP6: inuse 9\n"),
         ("proc/1/mounts", MOUNTS),
         (
             "proc/pressure/cpu",
@@ -167,6 +181,15 @@ fn a_full_machine() {
             "node_filesystem_readonly{device=\"/dev/vdb\",fstype=\"xfs\",mountpoint=\"/mnt/a b\"} 1",
             "node_filesystem_device_error{device=\"server:/x\",fstype=\"nfs4\",\
              mountpoint=\"/mnt/gone\"} 1",
+            "node_netstat_TcpExt_SyncookiesSent 1",
+            "node_netstat_TcpExt_ListenDrops 3",
+            "node_netstat_IpExt_InOctets 4",
+            "node_netstat_Tcp_CurrEstab 5",
+            "node_netstat_Ip6_InOctets 6",
+            "node_netstat_Udp6_InErrors 7",
+            "node_sockstat_sockets_used 24",
+            "node_sockstat_TCP_mem 3",
+            "node_sockstat_TCP6_inuse 9",
             "node_pressure_cpu_waiting_seconds_total 2.5",
             "node_pressure_io_stalled_seconds_total 0.5",
             "node_filefd_allocated 100",
@@ -184,6 +207,9 @@ fn a_full_machine() {
         "nr_free_pages",
         "mountpoint=\"/proc\"",
         "bonding_masters",
+        "_TW",
+        "MaxConn",
+        "Ip6_OutRequests",
         "node_filesystem_size_bytes{device=\"server",
         "speed_bytes{device=\"lo\"",
         "flush_requests_total{device=\"sda\"",
@@ -217,6 +243,9 @@ fn odd_files() {
         ("proc/loadavg", "1 2"),
         ("proc/diskstats", "8 0 sda 1 2 3\n"),
         ("proc/net/dev", "\n\neth0: 1 2 3\n"),
+        ("proc/net/netstat", "Tcp: a\nUdp: 1\n"),
+        ("proc/net/snmp", ""),
+        ("proc/net/sockstat", "TCP inuse 1\n"),
         ("proc/sys/fs/file-nr", ""),
         ("proc/1/mounts", "\u{0}\n\\\n"),
     ]);
@@ -229,6 +258,8 @@ fn odd_files() {
         "loadavg",
         "diskstats",
         "netdev",
+        "netstat",
+        "sockstat",
         "filefd",
     ] {
         let failure = format!("node_scrape_collector_success{{collector=\"{collector}\"}} 0");
