@@ -41,6 +41,8 @@ impl<'a> Groups<'a> {
     pub(super) fn index(&mut self, labels: &Labels, hides_name: bool) -> usize {
         let grouping = self.grouping;
         self.scratch.clear();
+        // Never empty: comparing nothing with nothing at no address is slow on some machines.
+        self.scratch.push(0);
         if grouping.without || !grouping.labels.is_empty() {
             for (name, value) in labels {
                 if !grouping.keeps(name) || (hides_name && is_metadata_label(name)) {

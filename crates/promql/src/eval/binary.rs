@@ -205,6 +205,8 @@ impl<'a> Signatures<'a> {
 
     fn of(&mut self, labels: &Labels) -> usize {
         self.scratch.clear();
+        // Never empty: comparing nothing with nothing at no address is slow on some machines.
+        self.scratch.push(0);
         for (name, value) in labels {
             if self.matching.compares(name) {
                 for text in [name, value] {
