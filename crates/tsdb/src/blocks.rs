@@ -13,7 +13,9 @@ use disk::Disk;
 use parking_lot::Mutex;
 use storage::BlockStatus;
 
-use crate::block::{Block, BlockError, PageCache, Ulid};
+use crate::block::{
+    Block, BlockError, BlockMeta, PageCache, Ulid, merge_blocks, plan_compaction, remove_block,
+};
 use crate::options::Retention;
 
 /// Ends the names of folders that are not whole.
@@ -76,7 +78,49 @@ impl Blocks {
                 }
             }
         }
+        self.remove_merged();
         Ok(refused)
+    }
+
+    /// Removes blocks that went into another one: the process ended before it could.
+    fn remove_merged(&self) {
+        let all = self.all();
+        let parents = all
+            .iter()
+            .flat_map(|block| &block.meta().compaction.parents);
+        let parents: Vec<Ulid> = parents.map(|parent| parent.ulid).collect();
+        let merged = all
+            .iter()
+            .filter(|block| parents.contains(&block.meta().ulid));
+        for block in merged {
+            if let Err(error) = self.remove(block) {
+                tracing::error!(%error, "A block that was merged could not be removed");
+            }
+        }
+    }
+
+    /// Merges blocks that the planner names, once; what came out, if there was something to do.
+    pub(crate) fn compact(
+        &self,
+        ranges: &[i64],
+        now_ms: i64,
+    ) -> Result<Option<BlockMeta>, BlockError> {
+        let all = self.all();
+        let metas: Vec<_> = all.iter().map(|block| block.meta().clone()).collect();
+        let planned = plan_compaction(&metas, ranges);
+        if planned.is_empty() {
+            return Ok(None);
+        }
+        let of_plan = all.iter().filter(|b| planned.contains(&b.meta().ulid));
+        let parents: Vec<_> = of_plan.cloned().collect();
+        let merged = merge_blocks(&*self.disk, &self.path, Ulid::new(now_ms), &parents)?;
+        if let Some(meta) = &merged {
+            self.add(meta.ulid)?;
+        }
+        for parent in &parents {
+            self.remove(parent)?;
+        }
+        Ok(merged)
     }
 
     fn set_aside(&self, path: &Path, error: &BlockError) {
@@ -142,37 +186,44 @@ impl Blocks {
     }
 
     /// Removes blocks that retention does not keep. `other_bytes` is what log and head take.
-    pub(crate) fn retain(&self, retention: &Retention, other_bytes: u64) -> io::Result<Removed> {
+    pub(crate) fn retain(
+        &self,
+        retention: &Retention,
+        other_bytes: u64,
+    ) -> Result<Removed, BlockError> {
         let all = self.all();
         let spans: Vec<_> = all
             .iter()
             .map(|block| (block.meta().max_time, block.size_bytes()))
             .collect();
         let total_bytes = match retention.percentage > 0.0 {
-            true => self.disk.space(&self.path)?.total_bytes,
+            true => {
+                let space = self.disk.space(&self.path);
+                space
+                    .map_err(BlockError::io("measure", &self.path))?
+                    .total_bytes
+            }
             false => 0,
         };
         let (doomed, removed) = doomed(&spans, retention, other_bytes, total_bytes);
         for at in doomed {
+            let ulid = all[at].meta().ulid;
+            tracing::info!(%ulid, "Removing a block that retention does not keep");
             self.remove(&all[at])?;
         }
         Ok(removed)
     }
 
     /// Removes a block. Queries that have it open go on reading it.
-    fn remove(&self, block: &Arc<Block>) -> io::Result<()> {
-        let ulid = block.meta().ulid.to_string();
-        let path = self.path.join(&ulid);
-        let going = self.path.join(format!("{ulid}{TEMPORARY_SUFFIX}"));
-        self.disk.rename(&path, &going)?;
+    fn remove(&self, block: &Arc<Block>) -> Result<(), BlockError> {
         {
             let _turn = self.changing.lock();
             let mut all = Vec::clone(&self.open.load());
             all.retain(|other| !Arc::ptr_eq(other, block));
             self.open.store(Arc::new(all));
         }
-        tracing::info!(%ulid, "Removing a block that retention does not keep");
-        self.disk.remove_dir_all(&going)
+        let ulid = block.meta().ulid.to_string();
+        remove_block(&*self.disk, &self.path.join(ulid))
     }
 }
 

@@ -24,7 +24,7 @@ use storage::{
     ReplayProgress, SeriesRef, StorageError, StorageStatus, TsdbStats,
 };
 
-use crate::block::{BlockParams, Compaction, SAMPLES_AT_FLUSH, Ulid, write_block};
+use crate::block::{BlockParams, Compaction, SAMPLES_AT_FLUSH, Ulid, block_ranges, write_block};
 use crate::blocks::Blocks;
 use crate::head::{Head, Progress};
 use crate::metrics::{self, Metrics};
@@ -325,7 +325,37 @@ impl Inner {
         if flushed || self.segment_count() >= SEGMENTS_MAX {
             self.truncate_wal();
         }
+        self.compact();
         self.apply_retention();
+    }
+
+    /// Merges blocks as long as the planner finds some.
+    fn compact(&self) {
+        let ranges = block_ranges(
+            self.options.block_duration_min_ms,
+            self.options.block_ms_max(&self.retention()),
+        );
+        while !self.stopping() {
+            let began = self.clock.monotonic();
+            match self.blocks.compact(&ranges, self.clock.now_ms()) {
+                Ok(None) => return,
+                Ok(Some(meta)) => {
+                    let took = self.clock.monotonic().saturating_sub(began).as_secs_f64();
+                    self.metrics.compactions.inc();
+                    self.metrics.reloads.inc();
+                    self.metrics.compaction_seconds.observe(took);
+                    tracing::info!(
+                        ulid = %meta.ulid, level = meta.compaction.level, seconds = took,
+                        "Blocks were merged"
+                    );
+                }
+                Err(error) => {
+                    self.metrics.compactions_failed.inc();
+                    tracing::error!(%error, "Blocks could not be merged");
+                    return;
+                }
+            }
+        }
     }
 
     /// Writes a block and lets the head forget it; whether that went well.

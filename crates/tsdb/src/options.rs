@@ -63,6 +63,20 @@ impl Options {
     }
 }
 
+/// Blocks never span more.
+const BLOCK_MS_MAX: i64 = 31 * 24 * 3_600_000;
+
+impl Options {
+    /// Span of the largest blocks, as [`Options::block_duration_max_ms`] says.
+    pub(crate) fn block_ms_max(&self, retention: &Retention) -> i64 {
+        match (self.block_duration_max_ms, retention.time_ms) {
+            (0, 0) => BLOCK_MS_MAX,
+            (0, kept_ms) => (kept_ms / 10).min(BLOCK_MS_MAX),
+            (set_ms, _) => set_ms,
+        }
+    }
+}
+
 /// Bytes as Go's `units.Base2Bytes` prints them: `1GiB512MiB`.
 fn base2_text(bytes: u64) -> String {
     let mut text = String::new();

@@ -233,6 +233,7 @@ impl Head {
         drop(index);
         let start = frame::begin(out, Kind::End);
         varint::put(out, u64::from(self.groups.read().next));
+        varint::put_signed(out, self.valid_ms());
         frame::finish(out, start);
     }
 }

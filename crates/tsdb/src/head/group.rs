@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use codec::row;
 use hashbrown::HashMap;
-use model::Labels;
+use model::{Labels, STALE_NAN_BITS};
 use parking_lot::Mutex;
 use storage::{AppendOutcome, Sample, SeriesRef, TimedSample};
 
@@ -315,7 +315,7 @@ impl State {
                     outcome.appended += 1;
                 }
                 Verdict::New => taken.push_timed(Timed { slot, at_ms, bits }, outcome),
-                other => count(other, outcome),
+                other => count(other, bits, outcome),
             }
         }
     }
@@ -348,7 +348,7 @@ impl State {
         };
         match verdict {
             Verdict::New => taken.push_timed(Timed { slot, at_ms, bits }, outcome),
-            other => count(other, outcome),
+            other => count(other, bits, outcome),
         }
     }
 
@@ -731,11 +731,13 @@ impl Taken {
     }
 }
 
-fn count(verdict: Verdict, outcome: &mut AppendOutcome) {
+fn count(verdict: Verdict, bits: u64, outcome: &mut AppendOutcome) {
+    // A staleness marker that comes too late is no fault of anybody's.
+    let refused = usize::from(bits != STALE_NAN_BITS);
     match verdict {
         Verdict::New | Verdict::Same => outcome.appended += 1,
-        Verdict::Duplicate => outcome.duplicate += 1,
-        Verdict::Old => outcome.out_of_order += 1,
+        Verdict::Duplicate => outcome.duplicate += refused,
+        Verdict::Old => outcome.out_of_order += refused,
     }
 }
 

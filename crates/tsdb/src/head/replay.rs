@@ -101,6 +101,7 @@ impl Head {
         drop(groups);
         self.max_ms.store(max_ms, SeqCst);
         self.note_oldest();
+        let valid_ms = valid_ms.max(self.valid_ms());
         if valid_ms > i64::MIN {
             self.truncate(valid_ms);
         }
@@ -178,7 +179,9 @@ impl Head {
                 Ok(())
             }
             Kind::End => {
-                let next = Reader::new(frame.payload).count(u32::MAX as usize)? as u32;
+                let reader = &mut Reader::new(frame.payload);
+                let next = reader.count(u32::MAX as usize)? as u32;
+                self.valid_ms.fetch_max(reader.signed()?, SeqCst);
                 let mut groups = self.groups.write();
                 groups.next = groups.next.max(next);
                 Ok(())
