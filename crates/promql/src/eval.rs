@@ -6,6 +6,8 @@ mod call;
 mod histogram;
 mod info;
 mod labels;
+mod matching;
+mod notes;
 mod selecting;
 mod subquery;
 
@@ -15,16 +17,17 @@ use std::sync::Arc;
 use model::Labels;
 use storage::{Querier, SelectHints};
 
-use crate::annotations::{Annotations, Position};
+use self::notes::Noter;
+use crate::annotations::Annotations;
 use crate::column::{Column, Scalar, Series, Steps, is_metadata_label};
 use crate::context::{Budget, Charge, Counts, Deadline, EVALUATION};
 use crate::error::QueryError;
-use crate::flow::{Flow, Map, Piece, SeriesSet, Source, Stored};
+use crate::flow::{Flow, Map, SeriesSet, Source, Stored};
 use crate::functions::Function;
 use crate::gomath;
 use crate::options::{Features, SubqueryStep};
 use crate::plan::{Call, Kind, Node, Selector, Type};
-use crate::source::{Histograms, InstantSource, Note, Ranges, Reading};
+use crate::source::{Histograms, InstantSource, Note, Reading};
 use crate::value::{MatrixSeries, Value, VectorSample};
 use crate::window::{RangeFunction, Reach, Windows};
 
@@ -442,120 +445,6 @@ impl<'q> Evaluator<'q> {
             }
             _ => return Err(unexpected("not a function that gives a scalar")),
         })
-    }
-}
-
-/// Says what there is to say about the series of a flow, and counts their samples.
-struct Noter<'a, 'q> {
-    flow: &'a Flow<'q>,
-    shared: &'q Shared<'q>,
-    /// The name that was looked at last: neighbours mostly share it.
-    last_name: Option<String>,
-}
-
-impl<'a, 'q> Noter<'a, 'q> {
-    fn new(flow: &'a Flow<'q>, shared: &'q Shared<'q>) -> Self {
-        Noter {
-            flow,
-            shared,
-            last_name: None,
-        }
-    }
-
-    fn note(
-        &mut self,
-        index: usize,
-        piece: &Piece,
-        annotations: &mut Annotations,
-        counts: &mut Counts,
-    ) -> Result<()> {
-        match &self.flow.source {
-            Source::Ready(_) => {}
-            Source::Instant(source) => {
-                counts.add_windows(&piece.windows, false);
-                match &source.reading.note {
-                    Note::Aggregation(name, position) if piece.mixed => {
-                        annotations.histogram_ignored_in_aggregation(name, position);
-                    }
-                    Note::Mixed(position) if piece.mixed => {
-                        let name = source.series[index].labels().metric_name();
-                        annotations.mixed_floats_and_histograms(name, position);
-                    }
-                    _ => {}
-                }
-            }
-            Source::Ranged(source) => {
-                let computed = matches!(source.ranges, Ranges::Computed(..));
-                counts.add_windows(&piece.windows, computed);
-                self.shared
-                    .budget
-                    .probe(piece.windows.peak + piece.sourced)?;
-                let labels = source.ranges.labels(index);
-                if piece.mixed && source.function.informs_of_histograms() {
-                    let name = labels.metric_name();
-                    annotations.histogram_ignored_in_range(name, &source.position);
-                }
-                if source.function == RangeFunction::QuantileOverTime {
-                    note_quantiles(&source.arguments, piece, &source.position, annotations);
-                }
-                if source.function.is_for_counters() && piece.sourced > 0 {
-                    self.note_counter(labels, &source.position, annotations);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn note_counter(
-        &mut self,
-        labels: &Labels,
-        position: &Position,
-        annotations: &mut Annotations,
-    ) {
-        let name = labels.metric_name();
-        if name.is_empty() {
-            return;
-        }
-        if self.shared.features.type_and_unit_labels {
-            let kind = labels.get("__type__");
-            if !matches!(kind, "counter" | "histogram") {
-                annotations.possible_non_counter_type(name, kind, position);
-            }
-            return;
-        }
-        if self.last_name.as_deref() == Some(name) {
-            return;
-        }
-        self.last_name = Some(name.to_owned());
-        let counts = ["_total", "_sum", "_count", "_bucket"];
-        if !counts.iter().any(|suffix| name.ends_with(suffix)) {
-            annotations.possible_non_counter(name, position);
-        }
-    }
-}
-
-/// Warns of quantiles that are none, where there is something to take them of.
-fn note_quantiles(
-    arguments: &[Scalar],
-    piece: &Piece,
-    position: &Position,
-    annotations: &mut Annotations,
-) {
-    let Some(argument) = arguments.first() else {
-        return;
-    };
-    let mut check = |q: f64| {
-        if !(0.0..=1.0).contains(&q) {
-            annotations.invalid_quantile(q, position);
-        }
-    };
-    match argument {
-        Scalar::Constant(q) if piece.sourced > 0 => check(*q),
-        Scalar::Constant(_) => {}
-        Scalar::Steps(_) => piece
-            .column
-            .iter()
-            .for_each(|(step, _)| check(argument.at(step))),
     }
 }
 

@@ -1,4 +1,21 @@
 //! The PromQL engine: answers queries over any [`storage::Queryable`], as Prometheus 3.14 does.
+//!
+//! A query goes through three forms. `promql_syntax` parses it; `planner` turns the tree into a
+//! plan, in which durations are numbers and what is the same at all steps is marked; `eval` walks
+//! over the plan once, with all steps at a time. A series' values over the steps are one
+//! `column`. Functions over ranges move a `window` over the samples of a series instead of
+//! reading them again at every step.
+//!
+//! Vectors are a `flow` as long as nobody needs all of their series at once: batches of series are
+//! made in parallel while those of the batch before are taken in order. So an aggregation holds
+//! its groups, not its input, and its compensated sums come out the same to the bit whatever the
+//! number of threads.
+//!
+//! Results, errors, notes and their order are upstream's wherever upstream's are determined; the
+//! order in which it walks over its hash tables is not.
+//!
+//! Limits: native histograms are refused by name where they would matter (`source`); samples in
+//! memory, gaps between them, steps, time and queries at a time are bounded (`context`, `gate`).
 
 mod aggregate;
 mod annotations;
