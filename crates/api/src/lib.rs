@@ -26,6 +26,7 @@ mod form;
 mod http_metrics;
 mod json;
 mod labels;
+mod lenient;
 mod lifecycle;
 mod metadata;
 mod options;

@@ -106,14 +106,12 @@ fn query_options(call: &Call) -> Result<QueryOptions, ApiError> {
         text => {
             let ns = params::parse_duration_ns(text)
                 .map_err(|error| ApiError::parameter("timeout", error))?;
-            // Upstream's deadline is over before its engine has a name for what it was doing.
+            // Upstream says one of three things then, by chance; this is the one that fits.
             match u64::try_from(ns) {
                 Ok(ns) if ns > 0 => Some(Duration::from_nanos(ns)),
                 _ => {
-                    return Err(ApiError::new(
-                        ErrorKind::Execution,
-                        "context deadline exceeded",
-                    ));
+                    let message = "query timed out in query execution";
+                    return Err(ApiError::new(ErrorKind::Timeout, message));
                 }
             }
         }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, respond};
 use crate::body::ResponseBody;
+use crate::lenient::Lenient;
 use crate::options::{Dependencies, Options};
 
 /// A head of 1 MiB is what Go takes; hyper refuses longer ones with 431, and URLs over 64 KiB
@@ -165,7 +166,7 @@ async fn answer_all(app: &Arc<App>, stream: TcpStream, shutdown: CancellationTok
         // Also ends connections that idle between two requests.
         .header_read_timeout(app.options.read_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Lenient::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -39,7 +39,7 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("query?query=1&time=2020-02-30T00:00:00Z", "bad_data", r#"invalid parameter "time": invalid time value for 'time': cannot parse "2020-02-30T00:00:00Z" to a valid timestamp"#),
     ("query?query=1&timeout=abc", "bad_data", r#"invalid parameter "timeout": cannot parse "abc" to a valid duration"#),
     ("query?query=1&timeout=-1s", "bad_data", r#"invalid parameter "timeout": cannot parse "-1s" to a valid duration"#),
-    ("query?query=1&timeout=0", "execution", "context deadline exceeded"),
+    ("query?query=1&timeout=0", "timeout", "query timed out in query execution"),
     ("query?query=1&lookback_delta=xx", "bad_data", r#"error parsing lookback delta duration: cannot parse "xx" to a valid duration"#),
     ("query?query=timeout", "timeout", "query timed out in expression evaluation"),
     ("query?query=canceled", "canceled", "query was canceled in expression evaluation"),

@@ -73,6 +73,25 @@ fn connections_are_kept_and_end_with_the_server() {
 }
 
 #[test]
+fn selectors_may_be_typed_as_they_are() {
+    let rig = Rig::new();
+    run(async {
+        let running = start(&rig).await;
+        for path in [
+            "/api/v1/series?match[]={job=\"c\"}",
+            "/api/v1/series?match[]={job=~\"c|^`<>\"}",
+        ] {
+            let mut stream = TcpStream::connect(running.address).await.unwrap();
+            let answer = ask(&mut stream, path).await;
+            let expected = "[{\"__name__\":\"old\",\"job\":\"c\"}]}";
+            assert!(answer.ends_with(expected), "{answer}");
+        }
+        running.shutdown.cancel();
+        running.task.await.unwrap();
+    });
+}
+
+#[test]
 fn connections_beyond_the_limit_wait() {
     let rig = Rig::with(|options| options.max_connections = 1);
     run(async {
