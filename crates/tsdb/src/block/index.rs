@@ -352,7 +352,7 @@ impl Index {
         LabelsReader {
             index: self,
             forward: None,
-            values: self.names.iter().map(|_| None).collect(),
+            values: vec![Vec::new(); self.names.len()],
         }
     }
 }
@@ -396,14 +396,21 @@ fn decode_dictionary(
     })
 }
 
-/// Turns series ids into labels. Remembers the page of label sets and, for each name, the page of
-/// values that it used last: neighbours mostly share them.
+/// Turns series ids into labels. Remembers the page of label sets that it used last and, for each
+/// name, pages of values: neighbours mostly share them.
 #[derive(Debug)]
 pub(crate) struct LabelsReader<'a> {
     index: &'a Index,
     forward: Option<(usize, Arc<ForwardPage>)>,
-    values: Vec<Option<(u32, Arc<DictionaryPage>)>>,
+    /// For each name the pages used lately, page `p` at `p % HELD_PAGES`; room is made as needed.
+    values: Vec<Vec<Option<HeldPage>>>,
 }
+
+/// A page of values and which one of its name it is.
+type HeldPage = (u32, Arc<DictionaryPage>);
+
+/// Pages of values that a [`LabelsReader`] holds for each name: 16,384 values.
+const HELD_PAGES: usize = 256;
 
 impl LabelsReader<'_> {
     /// The labels of a series.
@@ -422,15 +429,18 @@ impl LabelsReader<'_> {
         for (&name, &rank) in names.iter().zip(ranks) {
             let page = rank / PAGE_VALUES as u32;
             let held = &mut self.values[name as usize];
-            if held.as_ref().is_none_or(|(at, _)| *at != page) {
-                *held = Some((
-                    page,
-                    index.dictionary_page(&index.names[name as usize], page)?,
-                ));
+            let slot = page as usize % HELD_PAGES;
+            if held.len() <= slot {
+                held.resize(slot + 1, None);
+            }
+            if held[slot].as_ref().is_none_or(|(at, _)| *at != page) {
+                let of_name = &index.names[name as usize];
+                held[slot] = Some((page, index.dictionary_page(of_name, page)?));
             }
         }
         let pairs = names.iter().zip(ranks).filter_map(|(&name, &rank)| {
-            let (_, page) = self.values[name as usize].as_ref()?;
+            let slot = rank as usize / PAGE_VALUES % HELD_PAGES;
+            let (_, page) = self.values[name as usize][slot].as_ref()?;
             let value = page.value(rank as usize % PAGE_VALUES);
             Some((index.names[name as usize].text.as_str(), value))
         });

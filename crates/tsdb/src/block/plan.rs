@@ -196,7 +196,10 @@ mod tests {
     #[track_caller]
     fn check(blocks: &str, planned: &str) {
         let specs: Vec<&str> = blocks.split_whitespace().collect();
-        let metas: Vec<BlockMeta> = specs.iter().map(|spec| block(spec)).collect();
+        let mut metas: Vec<BlockMeta> = specs.iter().map(|spec| block(spec)).collect();
+        for (created_ms, meta) in (1..).zip(&mut metas) {
+            meta.ulid = Ulid::new(created_ms);
+        }
         let found = plan_compaction(&metas, &[20, 60, 180, 540]);
         let found: Vec<&str> = found
             .iter()

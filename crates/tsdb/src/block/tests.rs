@@ -269,7 +269,13 @@ pub(crate) fn small_source() -> VecSource {
     let labels = |name: &str, host: &str| Labels::from_pairs([("__name__", name), ("host", host)]);
     let group = |host: &str, skew: i64| {
         let count = timestamps.len();
-        let floats = (0..count).map(|i| (i as f64 * 0.7).sin() * 100.0).collect();
+        // Divisions only: the same bits on every machine.
+        let floats = (0..count)
+            .map(|i| (i * 7_919 % 1_000) as f64 / 7.3)
+            .collect();
+        let percent = (0..count)
+            .map(|i| 100.0 * (i * 37 % 900 + 1) as f64 / (1_500 + i % 3) as f64)
+            .collect();
         let counter: Vec<f64> = (0..count)
             .map(|i| (i * i % 97 + 10 * i) as f64 * 512.0)
             .collect();
@@ -290,6 +296,7 @@ pub(crate) fn small_source() -> VecSource {
                 ..every("d_gone", gone)
             },
             every("e_float", floats),
+            every("e_percent", percent),
             SeriesInput {
                 times: Times::Own,
                 own: vec![5, 777_777, 800_000],
@@ -578,4 +585,28 @@ fn merging_neighbours_puts_their_groups_together() {
     assert_eq!(read_all(&block).unwrap(), expected);
     let tables = block.tables();
     assert_eq!((tables.groups.len(), tables.columns.len()), (2, 2));
+}
+
+#[test]
+fn blocks_of_version_1_are_read_for_ever() {
+    let disk = disk::RealDisk;
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("compat/v1");
+    let ulid: Ulid = "01HF7YAT00PR0M0NT0RYBC0CK1".parse().unwrap();
+    // Only a new version gets a new fixture: set the variable, run this, commit the files.
+    if std::env::var_os("PROMONTORY_WRITE_FIXTURE").is_some() {
+        let params = BlockParams {
+            ulid,
+            ..params(0, 1_000_000, 16)
+        };
+        disk.create_dir_all(&dir).unwrap();
+        write_block(&disk, &dir, &params, &mut small_source()).unwrap();
+    }
+    let block = Block::open(&disk, &dir.join(ulid.to_string()), &PageCache::new(1 << 20)).unwrap();
+    assert_eq!(read_all(&block).unwrap(), naive(&small_source()));
+    let percent = [Matcher::equal("__name__", "e_percent")];
+    assert_eq!(
+        block.label_values("host", &percent, 0).unwrap(),
+        ["one", "two"]
+    );
+    assert_eq!(block.meta().stats.num_series, 14);
 }
