@@ -22,6 +22,14 @@ pub(crate) enum Fold {
     Quantile,
 }
 
+impl Fold {
+    /// Whether the order of values can show in the result: in the last bits of a sum, or in the
+    /// sign of a zero.
+    pub(crate) fn depends_on_order(self) -> bool {
+        !matches!(self, Fold::Count | Fold::Group | Fold::Quantile)
+    }
+}
+
 /// The running state of one group over all steps.
 #[derive(Debug)]
 pub(crate) struct Accumulator {

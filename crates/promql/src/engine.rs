@@ -13,7 +13,7 @@ use crate::annotations::Annotations;
 use crate::column::Steps;
 use crate::context::{Budget, Counts, Deadline, EVALUATION, EXECUTION, STEPS_MAX};
 use crate::error::QueryError;
-use crate::eval::{Evaluator, Scope, Shared};
+use crate::eval::{Evaluator, Scope, Shared, sort_by_labels};
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::options::{EngineOptions, QueryOptions};
@@ -241,6 +241,8 @@ impl Engine {
         let mut scope = Scope {
             steps,
             counts: Counts::new(per_step, steps.count),
+            // The series of a range are sorted at the end anyway.
+            ordered: instant || steps.is_single(),
         };
         let mut evaluator = Evaluator::new(&shared);
         let value = evaluator.value(plan, &mut scope, instant);
@@ -252,7 +254,7 @@ impl Engine {
         let mut value = value?;
         deadline.check(EVALUATION)?;
         if let Value::Matrix(series) = &mut value {
-            series.sort_by(|a, b| a.labels.cmp(&b.labels));
+            sort_by_labels(series, &self.pool, |series| &series.labels);
             stats.timings.result_sort_time = (deadline.elapsed() - evaluated).as_secs_f64();
             self.metrics
                 .observe("result_sort", stats.timings.result_sort_time);

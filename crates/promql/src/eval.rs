@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::Labels;
+use rayon::slice::ParallelSliceMut;
 use storage::{Querier, SelectHints};
 
 use self::notes::Noter;
@@ -46,6 +47,9 @@ pub(crate) struct Shared<'q> {
 pub(crate) struct Scope {
     pub(crate) steps: Steps,
     pub(crate) counts: Counts,
+    /// Whether the order of series shows in the result: in the last bits of sums, in what is
+    /// taken of equals, in the answer of an instant query. Else nobody need sort them.
+    pub(crate) ordered: bool,
 }
 
 /// Evaluates one query.
@@ -300,7 +304,7 @@ impl<'q> Evaluator<'q> {
             reach: selector.reach,
             lookback_ms,
         };
-        let series = self.select(selector, &windows, 0, reading.function)?;
+        let series = self.select(selector, &windows, 0, reading.function, scope.ordered)?;
         Ok(Flow::new(Source::Instant(InstantSource {
             series,
             windows,
@@ -315,9 +319,10 @@ impl<'q> Evaluator<'q> {
         windows: &Windows,
         range_ms: i64,
         function: &'static str,
+        ordered: bool,
     ) -> Result<Stored> {
         let (start_ms, end_ms) = windows.read_range_ms();
-        let mut key = format!("{start_ms} {end_ms}");
+        let mut key = format!("{start_ms} {end_ms} {ordered}");
         for matcher in &selector.matchers {
             key.push(' ');
             key.push_str(&matcher.to_string());
@@ -337,12 +342,16 @@ impl<'q> Evaluator<'q> {
         let found = self
             .shared
             .querier
-            .select(true, &hints, &selector.matchers)
+            .select(false, &hints, &selector.matchers)
             .map_err(|error| execution(format!("expanding series: {error}")))?;
         for warning in found.warnings {
             self.annotations.storage_warning(warning);
         }
-        let series = Arc::new(found.series);
+        let mut series = found.series;
+        if ordered {
+            sort_by_labels(&mut series, self.shared.pool, |series| series.labels());
+        }
+        let series = Arc::new(series);
         self.selected.insert(key, Arc::clone(&series));
         Ok(series)
     }
@@ -368,6 +377,7 @@ impl<'q> Evaluator<'q> {
         Scope {
             steps: scope.steps.first(),
             counts: Counts::default(),
+            ordered: scope.ordered,
         }
     }
 
@@ -445,6 +455,26 @@ impl<'q> Evaluator<'q> {
             }
             _ => return Err(unexpected("not a function that gives a scalar")),
         })
+    }
+}
+
+/// Fewer than this are sorted where they are.
+const PARALLEL_SORT_MIN: usize = 4_096;
+
+/// Sorts what has labels, which differ, by them; on all threads if it is much, not at all if it is
+/// sorted.
+pub(crate) fn sort_by_labels<T: Send>(
+    items: &mut [T],
+    pool: &rayon::ThreadPool,
+    labels: impl Fn(&T) -> &Labels + Sync,
+) {
+    if items.is_sorted_by(|a, b| labels(a) <= labels(b)) {
+        return;
+    }
+    if items.len() < PARALLEL_SORT_MIN {
+        items.sort_unstable_by(|a, b| labels(a).cmp(labels(b)));
+    } else {
+        pool.install(|| items.par_sort_unstable_by(|a, b| labels(a).cmp(labels(b))));
     }
 }
 

@@ -147,7 +147,9 @@ impl<'q> Evaluator<'q> {
         aggregate: &Aggregate,
     ) -> Result<SeriesSet<'q>> {
         let parameter = self.parameter(scope, aggregate.param.as_ref())?;
+        let outside = std::mem::replace(&mut scope.ordered, fold.depends_on_order());
         let flow = self.aggregated(scope, aggregate)?;
+        scope.ordered = outside;
         if let (Fold::Quantile, Some(param)) = (fold, &aggregate.param) {
             self.check_quantiles(&parameter, param);
         }

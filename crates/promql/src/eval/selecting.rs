@@ -106,8 +106,10 @@ impl<'q> Evaluator<'q> {
         aggregate: &Aggregate,
     ) -> Result<SeriesSet<'q>> {
         let parameter = self.parameter(scope, aggregate.param.as_ref())?;
+        let outside = std::mem::replace(&mut scope.ordered, true);
         let flow = self.aggregated(scope, aggregate)?;
         let set = self.collect(scope, flow)?;
+        scope.ordered = outside;
         if !self.check_parameter(aggregate, &parameter)? {
             return Ok(self.empty());
         }

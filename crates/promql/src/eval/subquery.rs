@@ -29,7 +29,13 @@ impl<'q> Evaluator<'q> {
                     reach: range.selector.reach,
                     lookback_ms: self.shared.lookback_ms,
                 };
-                let series = self.select(&range.selector, &windows, range.range_ms, function)?;
+                let series = self.select(
+                    &range.selector,
+                    &windows,
+                    range.range_ms,
+                    function,
+                    scope.ordered,
+                )?;
                 Ok((Ranges::Stored(series), windows))
             }
             Kind::Subquery(subquery) => {
@@ -74,6 +80,7 @@ impl<'q> Evaluator<'q> {
         let mut inner = Scope {
             steps,
             counts: Counts::new(wide && !scope.steps.is_single(), steps.count),
+            ordered: scope.ordered,
         };
         let set = self.series(&mut inner, &subquery.expr)?;
         Ok((set, inner))
