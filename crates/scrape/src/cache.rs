@@ -178,6 +178,8 @@ pub(crate) struct WalkState {
     old: HashTable<u32>,
     /// Positions in `order` of entries that are new.
     new: HashTable<u32>,
+    /// Series that got markers so far and now have timestamps of their own.
+    lapsed: Vec<SeriesRef>,
 }
 
 /// What a line turned out to be.
@@ -203,6 +205,7 @@ impl WalkState {
         self.met.clear();
         self.old.clear();
         self.new.clear();
+        self.lapsed.clear();
     }
 
     /// Writes what storage calls a new series that [`Walk::add`] put at `at`.
@@ -313,13 +316,19 @@ impl Walk<'_> {
             self.state.cursor = at + 1;
             return Line::Dropped;
         }
-        if tracked != entry.is_tracked() {
+        let changes = tracked != entry.is_tracked();
+        if changes {
             self.leave_order();
-            entry.length_and_flags ^= UNTRACKED;
         }
         if !self.state.in_order {
             if self.state.set_met(at) {
                 return Line::Repeated(entry.series);
+            }
+            if changes {
+                entry.length_and_flags ^= UNTRACKED;
+                if !tracked {
+                    self.state.lapsed.push(entry.series);
+                }
             }
             self.state.order.push(entry);
         }
@@ -352,6 +361,12 @@ impl Walk<'_> {
 }
 
 impl SeriesCache {
+    /// After the whole page: the series that were alive before and whose samples on this page have
+    /// timestamps of their own, so that nothing would end them later.
+    pub(crate) fn lapsed<'c>(&self, walk: &'c WalkState) -> &'c [SeriesRef] {
+        if self.is_live { &walk.lapsed } else { &[] }
+    }
+
     /// After the whole page: the series that were alive before and that this page did not have. A
     /// series can still be there under another text: whoever writes markers has to look.
     pub(crate) fn gone<'c>(&'c self, walk: &'c WalkState) -> impl Iterator<Item = SeriesRef> + 'c {

@@ -12,7 +12,7 @@ use config::ScrapeConfig;
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use model::STALE_NAN;
-use storage::{AppendError, AppendOutcome, Batch, GroupId, Sample, SeriesRef};
+use storage::{AppendError, AppendOutcome, Batch, GroupId, Sample, SeriesRef, TimedSample};
 use telemetry::Gauge;
 
 use crate::cache::SeriesCache;
@@ -155,7 +155,7 @@ impl TargetStore {
         moment: Moment,
         first: Option<Report>,
     ) -> Attempt {
-        let (counts, failure) = self.fill_batch(storing, answer);
+        let (counts, failure) = self.fill_batch(storing, answer, moment);
         let elapsed = storing.shared.clock.monotonic() - moment.started;
         let is_again = self.failed && failure.is_some();
         let report = Report {
@@ -236,6 +236,7 @@ impl TargetStore {
         &mut self,
         storing: &mut Storing<'_>,
         answer: Answer<'_>,
+        moment: Moment,
     ) -> (PageCounts, Option<Failure>) {
         storing.scratch.clear();
         let (body, content_type) = match answer {
@@ -272,7 +273,7 @@ impl TargetStore {
         });
         match read {
             Ok(()) => {
-                self.mark_gone(storing.scratch);
+                self.mark_gone(storing, moment.stamp_ms());
                 (counts, None)
             }
             Err(error) => {
@@ -285,17 +286,29 @@ impl TargetStore {
 
     /// Adds the markers of series that the page does not have any more, but for those that it has
     /// under another text.
-    fn mark_gone(&self, scratch: &mut Scratch) {
-        let mut gone: HashSet<SeriesRef, RandomState> = self.cache.gone(&scratch.walk).collect();
+    fn mark_gone(&self, storing: &mut Storing<'_>, stamp_ms: i64) {
+        let scratch = &mut *storing.scratch;
+        let lapsed = self.cache.lapsed(&scratch.walk);
+        let gone = self.cache.gone(&scratch.walk).chain(lapsed.iter().copied());
+        let mut gone: HashSet<SeriesRef, RandomState> = gone.collect();
         if gone.is_empty() {
             return;
         }
         for sample in &scratch.samples {
             gone.remove(&sample.series);
         }
-        for sample in &scratch.timed {
-            gone.remove(&sample.series);
+        if storing.config.track_timestamps_staleness {
+            for sample in &scratch.timed {
+                gone.remove(&sample.series);
+            }
         }
+        // Behind the older samples that the page has of the same series.
+        let lapsed = lapsed.iter().filter(|series| gone.contains(*series));
+        scratch.timed.extend(lapsed.map(|&series| TimedSample {
+            series,
+            timestamp_ms: stamp_ms,
+            value: STALE_NAN,
+        }));
         let gone = self
             .cache
             .gone(&scratch.walk)

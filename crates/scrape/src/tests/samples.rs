@@ -109,6 +109,24 @@ async fn exposed_timestamps() {
     }
 }
 
+/// As upstream: a series that begins to have timestamps of its own is ended once, since nothing
+/// would end it later.
+#[tokio::test(start_paused = true)]
+async fn a_series_that_begins_to_have_timestamps() {
+    let with_time = format!("a 2 {START_MS}\n");
+    let server = Server::with_answers(job("j"), &["a 1\n", &with_time, "a 3\n"].map(Answer::page));
+    server.run_s(30.0).await;
+    // The sample with the old time is refused; its series ends at the time of that scrape.
+    assert_eq!(server.values("a"), ["1", "stale", "3"]);
+    assert_eq!(server.values("scrape_series_added"), ["1", "0", "0"]);
+
+    // One that this server refuses anyway, and a second one of the same series.
+    let page = "a 1 99999999999999\na 2\n";
+    let server = Server::with_answers(job("j"), &[Answer::page(page)]);
+    server.run_s(30.0).await;
+    assert_eq!(server.values("a"), ["2", "stale"]);
+}
+
 /// T09, T10: single samples are refused and counted, the rest is stored, the target is up.
 #[tokio::test(start_paused = true)]
 async fn refused_samples_do_not_fail_the_scrape() {
