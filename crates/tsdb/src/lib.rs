@@ -3,7 +3,6 @@
 //! [`Db`] is the whole face for a server. See its module for what happens when. [`block`] is for
 //! tools that read and write blocks without one.
 
-#[allow(dead_code, reason = "some of its readers are tools and tests")]
 pub mod block;
 mod blocks;
 mod db;

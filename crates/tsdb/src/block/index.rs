@@ -133,11 +133,6 @@ impl Index {
         Ok((index, tables))
     }
 
-    /// How many series there are.
-    pub(crate) fn series_count(&self) -> u32 {
-        self.series_count
-    }
-
     /// Bytes of the file.
     pub(crate) fn size(&self) -> u64 {
         self.file.size()
