@@ -670,3 +670,6 @@ pub(crate) fn latest(times: &[i64], values: &[f64], windows: &Windows, as_time: 
     }
     Column::from_steps(out)
 }
+
+#[cfg(test)]
+mod tests;
