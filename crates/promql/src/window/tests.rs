@@ -41,7 +41,7 @@ fn naive(function: RangeFunction, window: &[(i64, f64)]) -> Option<f64> {
     match function {
         RangeFunction::CountOverTime => Some(window.len() as f64),
         RangeFunction::FirstOverTime => values().next(),
-        RangeFunction::LastOverTime => values().last(),
+        RangeFunction::LastOverTime => values().next_back(),
         RangeFunction::MaxOverTime => better(|value, best| value > best),
         RangeFunction::MinOverTime => better(|value, best| value < best),
         RangeFunction::Resets => Some(pairs().filter(|(a, b)| b < a).count() as f64),
