@@ -371,3 +371,7 @@ impl Lines<'_, '_> {
         self.push(SeriesRef(u64::MAX), value, timestamp_ms);
     }
 }
+
+#[cfg(test)]
+#[path = "page_tests.rs"]
+mod tests;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::failure_log::FailureLog;
 use crate::fetch::{Fetch, FetchError};
 use crate::metrics::go_duration;
+use crate::page::Scratch;
 use crate::schedule::{Schedule, Ticker, duration_of};
 use crate::shared::Shared;
 use crate::store::{Answer, Moment, Storing, TargetStore};
@@ -189,7 +190,7 @@ impl<'a> TargetLoop<'a> {
             Answer::Page { body, .. } => body.len(),
             Answer::Failed { .. } => 0,
         };
-        let work = |scratch: &mut crate::page::Scratch| {
+        let work = |scratch: &mut Scratch| {
             let mut storing = Storing {
                 shared,
                 config,
@@ -227,7 +228,7 @@ impl<'a> TargetLoop<'a> {
         tokio::time::sleep(until_tick + interval + interval / 10).await;
         let LoopSettings { config, target, .. } = &*self.settings;
         let (shared, store) = (self.shared, &mut self.store);
-        let work = |scratch: &mut crate::page::Scratch| {
+        let work = |scratch: &mut Scratch| {
             let mut storing = Storing {
                 shared,
                 config,
