@@ -79,8 +79,9 @@ enum Place {
     Timed(usize),
 }
 
-/// More lines than this are not kept for the next scrape: 24 MB.
-const RETAINED_LINES_MAX: usize = 1 << 20;
+/// The memory of a page with more lines than this is not kept for the next scrape. It is some 130
+/// bytes a line if all series are new, so 8 MB; there are about as many as workers of the runtime.
+const RETAINED_LINES_MAX: usize = 1 << 16;
 
 impl Scratch {
     /// Whether it is small enough to be kept.

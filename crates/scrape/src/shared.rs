@@ -24,8 +24,8 @@ use crate::page::Scratch;
 /// on a machine that keeps up.
 const IDLE_MAX: usize = 8;
 
-/// A larger body is not kept for the next scrape: 8 of them are 64 MiB at worst.
-const BODY_BYTES_RETAINED_MAX: usize = 8 << 20;
+/// A larger body is not kept for the next scrape: 8 of them are 32 MiB at worst.
+const BODY_BYTES_RETAINED_MAX: usize = 4 << 20;
 
 /// From this size on a page is read beside the runtime's workers instead of on one. Reading costs
 /// about 2 ms a megabyte; up to that much other tasks can wait.
