@@ -258,7 +258,7 @@ impl Head {
             return Ok(());
         }
         let at_ms = batch.timestamp_ms;
-        let prepared = put_frames(locked, at_ms, &mut scratch.frame)?;
+        let (new_at, prepared) = put_frames(locked, at_ms, &mut scratch.frame)?;
         let log = |error: std::io::Error| AppendError::Log(error.to_string());
         let position = self.wal.append(&scratch.frame).map_err(log)?;
         if self.sync_every_append {
@@ -267,7 +267,12 @@ impl Head {
         let epoch = self.epoch.fetch_add(1, SeqCst) + 1;
         for (part, prepared) in locked.iter_mut().zip(&prepared) {
             let Locked { state, taken, .. } = part;
+            let matters = !state.pending.is_empty() || prepared.is_base();
             state.pending = Vec::new();
+            state.again = match matters {
+                true => Box::from(&scratch.frame[new_at..]),
+                false => Box::default(),
+            };
             if !taken.is_empty() {
                 state.publish(at_ms, taken, prepared, scratch, epoch, position.segment);
                 self.note_times(state, at_ms, taken);
@@ -295,13 +300,18 @@ impl Head {
     }
 }
 
-/// Writes the definitions that the log lacks and the batch.
+/// Writes what is to be written again, the definitions that the log lacks, and the batch. Gives
+/// where the new frames begin, too.
 fn put_frames(
     locked: &[Locked<'_>],
     at_ms: i64,
     out: &mut Vec<u8>,
-) -> Result<Vec<Prepared>, AppendError> {
+) -> Result<(usize, Vec<Prepared>), AppendError> {
     out.clear();
+    for Locked { state, .. } in locked {
+        out.extend_from_slice(&state.again);
+    }
+    let new_at = out.len();
     for Locked { group, state, .. } in locked {
         if !state.pending.is_empty() {
             let start = frame::begin(out, Kind::Define);
@@ -330,5 +340,5 @@ fn put_frames(
     if out.len() - start > frame::PAYLOAD_BYTES_MAX {
         return Err(limit("batch too large"));
     }
-    Ok(prepared)
+    Ok((new_at, prepared))
 }

@@ -106,6 +106,9 @@ pub(crate) struct State {
     pub(crate) gone: usize,
     /// Series that the log does not know yet.
     pub(crate) pending: Vec<(u32, Labels)>,
+    /// Frames of the last commit if much depends on them (definitions, a base row): the next
+    /// commit writes them again, so that a damaged record costs itself only.
+    pub(crate) again: Box<[u8]>,
     pub(crate) closed: bool,
     base: Arc<[u64]>,
     base_sequence: u64,
@@ -122,6 +125,8 @@ pub(crate) struct State {
     sealed_lately: Vec<(u64, i64)>,
     /// Number of the newest batch.
     sequence: u64,
+    /// Number of the newest batch that replay has read.
+    replayed: u64,
     pub(crate) max_ms: i64,
     pub(crate) last_batch_ms: i64,
 }
@@ -142,6 +147,7 @@ impl Group {
             spans: Vec::new(),
             gone: 0,
             pending: Vec::new(),
+            again: Box::default(),
             closed: false,
             base: Arc::from([]),
             base_sequence: 0,
@@ -154,6 +160,7 @@ impl Group {
             chunks: Vec::new(),
             sealed_lately: Vec::new(),
             sequence: 0,
+            replayed: 0,
             max_ms: i64::MIN,
             last_batch_ms: i64::MIN,
         };
@@ -222,6 +229,13 @@ pub(crate) struct Prepared {
     sequence: u64,
     base: u64,
     row: std::ops::Range<usize>,
+}
+
+impl Prepared {
+    /// Whether rows to come build on this part's row.
+    pub(crate) fn is_base(&self) -> bool {
+        self.base == self.sequence && !self.row.is_empty()
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -395,7 +409,7 @@ impl State {
     ) {
         self.begin_batch(prepared.sequence, segment, at_ms);
         if taken.row_count > 0 {
-            if prepared.base == prepared.sequence {
+            if prepared.is_base() {
                 self.begin_rows(&taken.values, prepared.sequence, at_ms, epoch, scratch);
             } else {
                 let bytes = Arc::from(&scratch.frame[prepared.row.clone()]);
@@ -588,9 +602,10 @@ impl State {
             let (first, last) = chunk.head.sequences;
             (first..=last).contains(&part.sequence)
         });
-        if sealed {
+        if sealed || part.sequence <= self.replayed {
             return true;
         }
+        self.replayed = part.sequence;
         let mut complete = true;
         if !part.row.is_empty() {
             let is_base = part.base == part.sequence;

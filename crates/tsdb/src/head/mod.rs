@@ -31,6 +31,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use model::{Labels, Matcher};
 use parking_lot::{Mutex, RwLock};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use storage::{HeadStats, StorageError, TsdbStats};
 
 pub(crate) use replay::Progress;
@@ -42,6 +43,9 @@ use chunk_files::ChunkFiles;
 use group::{Group, Scratch, Taken, group_and_slot};
 use index::Index;
 use series::SharedView;
+
+/// From so many series on, a selection is worth several threads.
+const PARALLEL_SERIES_MIN: usize = 4_096;
 
 #[derive(Debug, Default)]
 struct Groups {
@@ -203,36 +207,43 @@ impl Head {
             let (group, slot) = group_and_slot(storage::SeriesRef(index.home(id)));
             by_group.entry(group).or_default().push((slot, id));
         }
-        let mut series = Vec::new();
+        let mut wanted = Vec::new();
         for (group, mut slots) in by_group {
             let Some(group) = self.groups.read().by_id.get(&group).cloned() else {
                 continue;
             };
-            let view = {
-                let state = group.state.lock();
-                let meets = |slot: u32| state.spans[slot as usize].meets(min_ms, max_ms);
-                slots.retain(|&(slot, _)| meets(slot));
-                if slots.is_empty() {
-                    continue;
-                }
-                state.view(epoch, min_ms, max_ms, &self.files)
-            };
+            let state = group.state.lock();
+            let meets = |slot: u32| state.spans[slot as usize].meets(min_ms, max_ms);
+            slots.retain(|&(slot, _)| meets(slot));
+            if slots.is_empty() {
+                continue;
+            }
+            let view = state.view(epoch, min_ms, max_ms, &self.files);
             let view = view.map_err(|error| StorageError::Io(format!("head chunk: {error}")))?;
             let view = SharedView::new(view);
-            for (slot, id) in slots {
-                if limit > 0 && series.len() == limit {
-                    return Ok(series);
-                }
-                series.push(HeadSeries {
-                    labels: index.labels(id),
-                    view: Arc::clone(&view),
-                    slot,
-                    min_ms,
-                    max_ms,
-                });
+            wanted.extend(
+                slots
+                    .into_iter()
+                    .map(|(slot, id)| (Arc::clone(&view), slot, id)),
+            );
+            if limit > 0 && wanted.len() >= limit {
+                wanted.truncate(limit);
+                break;
             }
         }
-        Ok(series)
+        let index = &*index;
+        let series = |(view, slot, id): (Arc<SharedView>, u32, u32)| HeadSeries {
+            labels: index.labels(id),
+            view,
+            slot,
+            min_ms,
+            max_ms,
+        };
+        // Label sets are put together from the index: some 300 ns each.
+        if wanted.len() < PARALLEL_SERIES_MIN {
+            return Ok(wanted.into_iter().map(series).collect());
+        }
+        Ok(wanted.into_par_iter().map(series).collect())
     }
 
     /// Whether a query over the range has to look here.

@@ -20,7 +20,7 @@ use super::chunk_files::Chunk;
 use super::group::{GONE, Group, Scratch, reference};
 use crate::wal::frame::{Frame, Frames, Kind};
 use crate::wal::record::{self, Define};
-use crate::wal::{SEGMENT_HEADER, checkpoint_path, list, segment_path};
+use crate::wal::{SEGMENT_HEADER, checkpoint_path, foreign, is_ours, list, segment_path};
 
 /// How far replay has come, in segments.
 #[derive(Debug, Default)]
@@ -117,12 +117,13 @@ impl Head {
         scratch: &mut Scratch,
     ) -> io::Result<()> {
         let bytes = disk.map(path)?;
-        let header = SEGMENT_HEADER.len();
-        let from = if bytes.starts_with(SEGMENT_HEADER) {
-            header
-        } else {
-            0
-        };
+        if !is_ours(&bytes) {
+            return Err(foreign(path));
+        }
+        let from = SEGMENT_HEADER.len();
+        if bytes.len() >= from && !bytes.starts_with(SEGMENT_HEADER) {
+            self.note_corruption("header", path.display());
+        }
         let mut torn = None;
         for frame in Frames::new(&bytes, from) {
             match frame {

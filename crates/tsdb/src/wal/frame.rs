@@ -99,15 +99,10 @@ impl<'a> Frames<'a> {
         })
     }
 
-    /// Where the next whole frame begins. The place that the damaged frame's length names is
-    /// tried first: what looks like a frame inside a payload is none.
+    /// Where the next whole frame begins. The damaged frame's length is not asked: it may be what
+    /// is damaged. Texts inside a payload cannot look like a frame, as the marker and a kind are
+    /// no UTF-8.
     fn resync(&self) -> Option<usize> {
-        if let Some((_, length)) = self.length_at(self.at) {
-            let next = self.at + HEADER_BYTES + length;
-            if self.frame_at(next).is_some() {
-                return Some(next);
-            }
-        }
         let rest = self.at + 1..self.bytes.len();
         rest.into_iter()
             .find(|&at| self.bytes[at] == MARKER && self.frame_at(at).is_some())

@@ -40,6 +40,10 @@ pub(crate) struct LogFiles {
 pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> io::Result<LogFiles> {
     let mut files = LogFiles::default();
     for entry in disk.list(dir)? {
+        if entry.is_dir {
+            // Prometheus's checkpoints are folders.
+            return Err(foreign(&dir.join(&entry.name)));
+        }
         if entry.name.ends_with(TEMPORARY_SUFFIX) {
             let _ = disk.remove_file(&dir.join(&entry.name));
         } else if let Some(number) = entry.name.strip_prefix(CHECKPOINT_PREFIX) {
@@ -51,6 +55,20 @@ pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> io::Result<LogFiles> {
     files.segments.sort_unstable();
     files.checkpoints.sort_unstable();
     Ok(files)
+}
+
+/// A file that is not ours: another program's data must not be taken for damaged data of ours,
+/// which would be cut and removed in time.
+pub(crate) fn foreign(path: &Path) -> io::Error {
+    let text = format!("{} was not written by Promontory", path.display());
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// Whether the file begins as ours do, a few damaged bytes apart.
+pub(crate) fn is_ours(bytes: &[u8]) -> bool {
+    let header = SEGMENT_HEADER.iter().zip(bytes);
+    let same = header.filter(|(want, got)| want == got).count();
+    2 * same >= bytes.len().min(SEGMENT_HEADER.len())
 }
 
 /// The file of a segment.
