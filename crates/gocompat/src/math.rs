@@ -18,7 +18,7 @@ mod exponential;
 mod hyperbolic;
 
 pub use circular::{acos, asin, atan, atan2, cos, sin, tan};
-pub use exponential::{exp, ln, log1p, log2, log10, pow};
+pub use exponential::{exp, exp2, ln, log1p, log2, log10, pow};
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh, tanh};
 
 /// Go's `math.NaN()`.

@@ -64,6 +64,37 @@ pub fn exp(x: f64) -> f64 {
     scale(y.mul_add(y + 2.0, 1.0), k as i32)
 }
 
+/// `math.Exp2`: exact for whole numbers.
+#[must_use]
+pub fn exp2(x: f64) -> f64 {
+    /// How far the function of hi and lo is from a straight line.
+    const P: [f64; 5] = [
+        4.138_136_797_057_238_5e-8,
+        -1.653_390_220_546_525_2e-6,
+        6.613_756_321_437_934e-5,
+        -2.777_777_777_701_559_3e-3,
+        1.666_666_666_666_660_2e-1,
+    ];
+    if x.is_nan() || x == f64::INFINITY {
+        return x;
+    }
+    if x > 1023.999_999_999_999_9 {
+        return f64::INFINITY;
+    }
+    if x < -1074.0 {
+        return 0.0;
+    }
+    let k = (x + 0.5_f64.copysign(x)).trunc();
+    let rest = x - k;
+    let (high, low) = (rest * LN2_HIGH, -rest * LN2_LOW);
+    let r = high - low;
+    let t = r * r;
+    let polynomial = P[1..].iter().fold(P[0], |sum, next| next + t * sum);
+    let c = r - t * polynomial;
+    let y = 1.0 - ((low - (r * c) / (2.0 - c)) - high);
+    ldexp(y, k as i64)
+}
+
 /// Times a power of two; subnormal results are rounded twice, as the assembly does.
 fn scale(x: f64, exponent: i32) -> f64 {
     let biased = exponent + 1_023;
