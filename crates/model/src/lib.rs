@@ -5,6 +5,7 @@
 
 pub mod duration;
 pub mod histogram;
+mod kahan;
 pub mod labels;
 pub mod matcher;
 pub mod metadata;
@@ -13,6 +14,7 @@ pub mod value;
 
 pub use duration::{format_duration_ms, parse_duration_ms};
 pub use histogram::FloatHistogram;
+pub use kahan::kahan_add;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{Metadata, MetricType};

@@ -1,19 +1,6 @@
 //! Float arithmetic with Go's edge cases, and the sums that results must equal to the bit.
 
-/// Adds `value` to a compensated sum, as Neumaier improved Kahan's method. A sum that leaves the
-/// range loses its compensation (upstream: util/kahansum).
-#[inline(always)]
-pub(crate) fn kahan_add(value: f64, sum: &mut f64, compensation: &mut f64) {
-    let total = *sum + value;
-    if total.is_infinite() {
-        *compensation = 0.0;
-    } else if sum.abs() >= value.abs() {
-        *compensation += (*sum - total) + value;
-    } else {
-        *compensation += (value - total) + *sum;
-    }
-    *sum = total;
-}
+pub(crate) use model::kahan_add;
 
 /// `math.Max`: infinity wins over NaN, NaN over numbers, 0 over -0.
 pub(crate) fn max(a: f64, b: f64) -> f64 {
