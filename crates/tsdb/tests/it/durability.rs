@@ -22,6 +22,10 @@ fn small_options() -> Options {
 }
 
 fn run(db: &Arc<Db>, from: i64, to: i64) -> Load {
+    run_at(db, from, to, STEP_MS)
+}
+
+fn run_at(db: &Arc<Db>, from: i64, to: i64, step_ms: i64) -> Load {
     let mut load = Load {
         acknowledged: Vec::new(),
         synced: 0,
@@ -41,7 +45,7 @@ fn run(db: &Arc<Db>, from: i64, to: i64) -> Load {
                 }
             })
             .collect();
-        match append(&**db, group, START_MS + 15_000 * n, &points) {
+        match append(&**db, group, START_MS + step_ms * n, &points) {
             Ok(outcome) => {
                 assert_eq!(outcome.appended, 4);
                 load.acknowledged.push(n);
@@ -52,7 +56,7 @@ fn run(db: &Arc<Db>, from: i64, to: i64) -> Load {
         if n % 10 == 9 && db.sync().is_ok() {
             load.synced = load.acknowledged.len();
         }
-        if n % 97 == 96 {
+        if n % 47 == 46 {
             db.maintain();
         }
     }
@@ -61,11 +65,15 @@ fn run(db: &Arc<Db>, from: i64, to: i64) -> Load {
 
 /// Checks that everything acknowledged is there and nothing that was never written.
 fn check(db: &Db, must: &[i64], may_to: i64, context: &str) {
+    check_at(db, must, may_to, STEP_MS, context);
+}
+
+fn check_at(db: &Db, must: &[i64], may_to: i64, step_ms: i64, context: &str) {
     let mut found = std::collections::BTreeMap::<i64, usize>::new();
     for (series, samples) in dump(db) {
         let name = series.metric_name()[1..].parse::<i64>().unwrap();
         for (at_ms, bits) in samples {
-            let n = (at_ms - START_MS) / 15_000;
+            let n = (at_ms - START_MS) / step_ms;
             let at = name.min(3);
             assert_eq!(
                 bits,
@@ -89,18 +97,23 @@ fn check(db: &Db, must: &[i64], may_to: i64, context: &str) {
 }
 
 const BATCHES: i64 = 300;
+/// Between batches; with the longer one, blocks are written all along.
+const STEP_MS: i64 = 15_000;
+const LONG_STEP_MS: i64 = 120_000;
 
-#[test]
-fn every_fault_at_every_operation() {
+/// Lets every third operation fail; run with a stride of one it takes six seconds.
+const STRIDE: usize = 3;
+
+fn sweep(step_ms: i64) {
     let memory = MemoryDisk::new();
     let faulty = FaultyDisk::new(Arc::new(memory), u64::MAX, Fault::Fail);
     let db = open_with(Arc::new(faulty.clone()), small_options()).unwrap();
-    run(&db, 0, BATCHES);
+    run_at(&db, 0, BATCHES, step_ms);
+    assert_eq!(db.blocks().is_empty(), step_ms == STEP_MS);
     let operations = faulty.operations();
     assert!(operations > 300, "{operations}");
     for fault in [Fault::Fail, Fault::Tear, Fault::Dead, Fault::Full] {
-        // Every operation of the beginning, then every seventh.
-        for at in (0..40).chain((40..operations).step_by(7)) {
+        for at in (0..operations).step_by(STRIDE) {
             let context = format!("{fault:?} at {at}");
             let memory = MemoryDisk::new();
             let faulty = FaultyDisk::new(Arc::new(memory.clone()), at, fault);
@@ -108,28 +121,40 @@ fn every_fault_at_every_operation() {
                 check(&open(&memory), &[], 0, &context);
                 continue;
             };
-            let load = run(&db, 0, BATCHES);
+            let load = run_at(&db, 0, BATCHES, step_ms);
             if fault != Fault::Dead {
                 let missing = BATCHES as usize - load.acknowledged.len();
                 assert!(missing <= 1, "{context}: {missing} batches refused");
             }
-            check(&db, &load.acknowledged, BATCHES, &context);
+            let all = &load.acknowledged;
+            check_at(&db, all, BATCHES, step_ms, &context);
             drop(db);
             let cut = memory.fork();
             cut.power_cut();
             let db = open_with(Arc::new(memory), small_options()).unwrap();
-            check(
-                &db,
-                &load.acknowledged,
-                BATCHES,
-                &format!("{context}, killed"),
-            );
+            check_at(&db, all, BATCHES, step_ms, &format!("{context}, killed"));
             cut.create_dir_all(std::path::Path::new(DIR)).unwrap();
             let db = open_with(Arc::new(cut), small_options()).unwrap();
-            let synced = &load.acknowledged[..load.synced];
-            check(&db, synced, BATCHES, &format!("{context}, power cut"));
+            let synced = &all[..load.synced];
+            check_at(
+                &db,
+                synced,
+                BATCHES,
+                step_ms,
+                &format!("{context}, power cut"),
+            );
         }
     }
+}
+
+#[test]
+fn every_fault_at_every_operation() {
+    sweep(STEP_MS);
+}
+
+#[test]
+fn faults_while_blocks_are_written() {
+    sweep(LONG_STEP_MS);
 }
 
 #[test]

@@ -9,3 +9,4 @@ mod blocks;
 mod durability;
 mod semantics;
 mod support;
+mod threads;
