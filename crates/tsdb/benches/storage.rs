@@ -92,6 +92,20 @@ fn main() {
     );
     println!("corruptions: {}", db.corruption_count());
     query(&db);
+    // From 721 rows on, there is a block to write.
+    let began = Instant::now();
+    db.maintain();
+    println!("maintenance: {:.2} s", began.elapsed().as_secs_f64());
+    for block in db.blocks() {
+        let bytes = block.size_bytes as f64 / block.samples as f64;
+        println!(
+            "block: {} samples, {bytes:.3} bytes a sample",
+            block.samples
+        );
+    }
+    let bytes = (resident_bytes() - before) / (groups * series) as f64;
+    println!("head: {bytes:.0} bytes a series, resident (anonymous)");
+    query(&db);
 }
 
 fn append_all(db: &Db, groups: usize, series: usize, rows: usize) -> Duration {
