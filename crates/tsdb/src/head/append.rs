@@ -10,6 +10,7 @@ use storage::{AppendError, AppendOutcome, Batch, GroupId, Sample, SeriesRef, Tim
 use super::Head;
 use super::chunk::SIDE_SAMPLES_MAX;
 use super::group::{Check, Group, Prepared, Scratch, State, Taken, group_and_slot, reference};
+use crate::wal::Position;
 use crate::wal::frame::{self, Kind};
 use crate::wal::record;
 
@@ -259,11 +260,16 @@ impl Head {
         }
         let at_ms = batch.timestamp_ms;
         let (new_at, prepared) = put_frames(locked, at_ms, &mut scratch.frame)?;
-        let log = |error: std::io::Error| AppendError::Log(error.to_string());
-        let position = self.wal.append(&scratch.frame).map_err(log)?;
-        if self.sync_every_append {
-            self.wal.sync_to(position.end).map_err(log)?;
-        }
+        let position = match self.write(&scratch.frame) {
+            Ok(position) => position,
+            Err(error) => {
+                // The frames may be in the log all the same; their numbers are not used again.
+                for part in locked {
+                    part.state.skip_sequence();
+                }
+                return Err(AppendError::Log(error.to_string()));
+            }
+        };
         let epoch = self.epoch.fetch_add(1, SeqCst) + 1;
         for (part, prepared) in locked.iter_mut().zip(&prepared) {
             let Locked { state, taken, .. } = part;
@@ -285,6 +291,14 @@ impl Head {
             }
         }
         Ok(())
+    }
+
+    fn write(&self, frames: &[u8]) -> std::io::Result<Position> {
+        let position = self.wal.append(frames)?;
+        if self.sync_every_append {
+            self.wal.sync_to(position.end)?;
+        }
+        Ok(position)
     }
 
     fn note_times(&self, state: &State, at_ms: i64, taken: &Taken) {

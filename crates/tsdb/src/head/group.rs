@@ -397,6 +397,11 @@ impl State {
         }
     }
 
+    /// Leaves out the number of a batch that was refused and may be in the log nevertheless.
+    pub(crate) fn skip_sequence(&mut self) {
+        self.sequence += 1;
+    }
+
     /// Lets queries see a part that the log has.
     pub(crate) fn publish(
         &mut self,

@@ -92,6 +92,12 @@ impl HeadSeries {
             }
             let row = row::Row::new(&open.bytes)?;
             if let Some(bits) = row.get(self.slot as usize, &view.base)? {
+                // A batch that was refused and is in the log nevertheless comes back at a
+                // restart; what was taken in its place comes after it.
+                if out.timestamps[from..].last() == Some(&open.at_ms) {
+                    out.timestamps.pop();
+                    out.values.pop();
+                }
                 out.push(open.at_ms, f64::from_bits(bits));
             }
         }

@@ -104,7 +104,14 @@ const LONG_STEP_MS: i64 = 120_000;
 /// Lets every third operation fail; run with a stride of one it takes six seconds.
 const STRIDE: usize = 3;
 
-fn sweep(step_ms: i64) {
+fn sweep(step_ms: i64, sync_always: bool) {
+    let small_options = || {
+        let mut options = small_options();
+        if sync_always {
+            options.wal_sync_interval = std::time::Duration::ZERO;
+        }
+        options
+    };
     let memory = MemoryDisk::new();
     let faulty = FaultyDisk::new(Arc::new(memory), u64::MAX, Fault::Fail);
     let db = open_with(Arc::new(faulty.clone()), small_options()).unwrap();
@@ -135,7 +142,8 @@ fn sweep(step_ms: i64) {
             check_at(&db, all, BATCHES, step_ms, &format!("{context}, killed"));
             cut.create_dir_all(std::path::Path::new(DIR)).unwrap();
             let db = open_with(Arc::new(cut), small_options()).unwrap();
-            let synced = &all[..load.synced];
+            let synced = if sync_always { all.len() } else { load.synced };
+            let synced = &all[..synced];
             check_at(
                 &db,
                 synced,
@@ -149,12 +157,17 @@ fn sweep(step_ms: i64) {
 
 #[test]
 fn every_fault_at_every_operation() {
-    sweep(STEP_MS);
+    sweep(STEP_MS, false);
+}
+
+#[test]
+fn faults_with_a_sync_for_every_batch() {
+    sweep(STEP_MS, true);
 }
 
 #[test]
 fn faults_while_blocks_are_written() {
-    sweep(LONG_STEP_MS);
+    sweep(LONG_STEP_MS, false);
 }
 
 #[test]
