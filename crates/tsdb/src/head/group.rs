@@ -8,13 +8,18 @@
 //!
 //! Memory a series: 8 bytes of base, 8 of span, 4 of index id, and the open rows.
 
+mod admit;
+mod span;
+
 use std::sync::Arc;
 
 use codec::row;
-use hashbrown::HashMap;
-use model::{Labels, STALE_NAN_BITS};
+use model::Labels;
 use parking_lot::Mutex;
-use storage::{AppendOutcome, Sample, SeriesRef, TimedSample};
+use storage::SeriesRef;
+
+pub(crate) use admit::{Check, Taken};
+use span::{Span, seconds_after, seconds_before};
 
 use super::chunk::{self, ChunkHead, OpenRow};
 use super::chunk_files::{Chunk, ChunkBytes, ChunkFiles};
@@ -35,56 +40,6 @@ pub(crate) fn reference(group: u32, slot: u32) -> SeriesRef {
 /// The group and the slot of a reference.
 pub(crate) fn group_and_slot(series: SeriesRef) -> (u32, u32) {
     ((series.0 >> 32) as u32, series.0 as u32)
-}
-
-/// Seconds since 1970 in which a series has samples, rounded outwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    first_s: u32,
-    last_s: u32,
-}
-
-fn seconds_before(ms: i64) -> u32 {
-    ms.div_euclid(1_000).clamp(0, i64::from(u32::MAX) - 1) as u32
-}
-
-fn seconds_after(ms: i64) -> u32 {
-    let seconds = ms.div_euclid(1_000) + i64::from(ms.rem_euclid(1_000) != 0);
-    seconds.clamp(0, i64::from(u32::MAX)) as u32
-}
-
-impl Span {
-    const EMPTY: Span = Span {
-        first_s: u32::MAX,
-        last_s: 0,
-    };
-
-    /// Whether there is no sample.
-    pub(crate) fn is_empty(self) -> bool {
-        self == Span::EMPTY
-    }
-
-    #[inline]
-    fn add(&mut self, first_s: u32, last_s: u32) {
-        self.first_s = self.first_s.min(first_s);
-        self.last_s = self.last_s.max(last_s);
-    }
-
-    fn add_ms(&mut self, ms: i64) {
-        self.add(seconds_before(ms), seconds_after(ms));
-    }
-
-    /// Whether all samples are surely before `ms`.
-    pub(crate) fn ends_before(self, ms: i64) -> bool {
-        self.last_s < u32::MAX && i64::from(self.last_s) * 1_000 < ms && ms > 0
-    }
-
-    /// Whether there may be samples in the range.
-    pub(crate) fn meets(self, min_ms: i64, max_ms: i64) -> bool {
-        !self.is_empty()
-            && self.first_s <= seconds_after(max_ms)
-            && self.last_s >= seconds_before(min_ms)
-    }
 }
 
 /// A row in memory.
@@ -183,46 +138,6 @@ pub(crate) struct Scratch {
     row: Vec<u8>,
 }
 
-/// What a batch has for one group, checked.
-#[derive(Debug, Default)]
-pub(crate) struct Taken {
-    values: row::Values,
-    row_count: usize,
-    timed: Vec<Timed>,
-    /// Newest sample with own time of each slot in `timed`.
-    newest: HashMap<u32, (i64, u64)>,
-}
-
-impl Taken {
-    /// Whether there is nothing to write.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.row_count == 0 && self.timed.is_empty()
-    }
-
-    /// The oldest sample.
-    pub(crate) fn min_ms(&self, at_ms: i64) -> i64 {
-        let row = (self.row_count > 0).then_some(at_ms);
-        let timed = self.timed.iter().map(|sample| sample.at_ms);
-        timed.chain(row).min().unwrap_or(i64::MAX)
-    }
-
-    /// Forgets everything and makes room for the group's slots.
-    pub(crate) fn reset(&mut self, state: &State) {
-        self.values.reset(state.series.len());
-        self.row_count = 0;
-        self.timed.clear();
-        self.newest.clear();
-    }
-}
-
-/// What samples are checked against, besides their series.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Check<'a> {
-    /// Older samples are out of bounds.
-    pub(crate) floor_ms: i64,
-    pub(crate) files: &'a ChunkFiles,
-}
-
 /// Where a checked part lies in the frame.
 #[derive(Debug, Default)]
 pub(crate) struct Prepared {
@@ -238,134 +153,7 @@ impl Prepared {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    New,
-    Same,
-    Duplicate,
-    Old,
-}
-
-fn compare(newest: (i64, u64), at_ms: i64, bits: u64) -> Verdict {
-    match newest.0.cmp(&at_ms) {
-        std::cmp::Ordering::Less => Verdict::New,
-        std::cmp::Ordering::Greater => Verdict::Old,
-        std::cmp::Ordering::Equal if newest.1 == bits => Verdict::Same,
-        std::cmp::Ordering::Equal => Verdict::Duplicate,
-    }
-}
-
 impl State {
-    fn knows(&self, slot: u32) -> bool {
-        match self.series.get(slot as usize) {
-            Some(&id) => self.gone == 0 || id != GONE,
-            None => false,
-        }
-    }
-
-    /// The newest sample of a slot.
-    fn newest(&self, slot: u32, files: &ChunkFiles) -> Option<(i64, u64)> {
-        let side = self.sides.get(slot).last().map(|s| (s.at_ms, s.bits));
-        let row = self.rows.iter().rev().find_map(|open| {
-            let row = row::Row::new(&open.bytes).expect("our own row");
-            let bits = row.get(slot as usize, &self.base).expect("our own row");
-            bits.map(|bits| (open.at_ms, bits))
-        });
-        side.max(row).or_else(|| {
-            let chunks = self.chunks.iter().rev();
-            chunks
-                .filter_map(|chunk| newest_in(chunk, slot, files))
-                .next()
-        })
-    }
-
-    fn judge(&self, slot: u32, at_ms: i64, bits: u64, files: &ChunkFiles) -> Verdict {
-        let span = self.spans[slot as usize];
-        if span.is_empty() || span.ends_before(at_ms) {
-            return Verdict::New;
-        }
-        let newest = self.newest(slot, files);
-        newest.map_or(Verdict::New, |newest| compare(newest, at_ms, bits))
-    }
-
-    /// Checks the samples of the group (`id`) in a batch; those of other groups are passed over.
-    pub(crate) fn take_samples(
-        &self,
-        id: u32,
-        at_ms: i64,
-        samples: &[Sample],
-        check: Check<'_>,
-        taken: &mut Taken,
-        outcome: &mut AppendOutcome,
-    ) {
-        let fresh = at_ms > self.max_ms;
-        for sample in samples {
-            let (group, slot) = group_and_slot(sample.series);
-            if group != id {
-                continue;
-            }
-            if !self.knows(slot) {
-                outcome.unknown.push(sample.series);
-                continue;
-            }
-            let bits = sample.value.to_bits();
-            let at = slot as usize;
-            let verdict = if at_ms < check.floor_ms {
-                outcome.out_of_bounds += 1;
-                continue;
-            } else if taken.values.has(at) {
-                compare((at_ms, taken.values.bits[at]), at_ms, bits)
-            } else if fresh {
-                Verdict::New
-            } else if let Some(&newest) = taken.newest.get(&slot) {
-                compare(newest, at_ms, bits)
-            } else {
-                self.judge(slot, at_ms, bits, check.files)
-            };
-            match verdict {
-                Verdict::New if fresh || self.rows.last().is_none_or(|r| r.at_ms <= at_ms) => {
-                    taken.values.set(at, bits);
-                    taken.row_count += 1;
-                    outcome.appended += 1;
-                }
-                Verdict::New => taken.push_timed(Timed { slot, at_ms, bits }, outcome),
-                other => count(other, bits, outcome),
-            }
-        }
-    }
-
-    /// Checks a sample with a time of its own, or of a batch of another group.
-    pub(crate) fn take_timed(
-        &self,
-        batch_ms: i64,
-        sample: &TimedSample,
-        check: Check<'_>,
-        taken: &mut Taken,
-        outcome: &mut AppendOutcome,
-    ) {
-        let (_, slot) = group_and_slot(sample.series);
-        if !self.knows(slot) {
-            outcome.unknown.push(sample.series);
-            return;
-        }
-        let (at_ms, bits) = (sample.timestamp_ms, sample.value.to_bits());
-        if at_ms < check.floor_ms {
-            outcome.out_of_bounds += 1;
-            return;
-        }
-        let at = slot as usize;
-        let row = (taken.row_count > 0 && taken.values.has(at))
-            .then(|| (batch_ms, taken.values.bits[at]));
-        let verdict = match row.max(taken.newest.get(&slot).copied()) {
-            Some(newest) => compare(newest, at_ms, bits),
-            None => self.judge(slot, at_ms, bits, check.files),
-        };
-        match verdict {
-            Verdict::New => taken.push_timed(Timed { slot, at_ms, bits }, outcome),
-            other => count(other, bits, outcome),
-        }
-    }
-
     /// Writes what was taken as a part of a batch's frame.
     pub(crate) fn put_part(
         &self,
@@ -741,39 +529,6 @@ impl State {
             sealed_max_ms: later.map(|(_, ms)| ms - 1).min().unwrap_or(i64::MAX),
         })
     }
-}
-
-impl Taken {
-    fn push_timed(&mut self, sample: Timed, outcome: &mut AppendOutcome) {
-        self.newest.insert(sample.slot, (sample.at_ms, sample.bits));
-        self.timed.push(sample);
-        outcome.appended += 1;
-    }
-}
-
-fn count(verdict: Verdict, bits: u64, outcome: &mut AppendOutcome) {
-    // A staleness marker that comes too late is no fault of anybody's.
-    let refused = usize::from(bits != STALE_NAN_BITS);
-    match verdict {
-        Verdict::New | Verdict::Same => outcome.appended += 1,
-        Verdict::Duplicate => outcome.duplicate += refused,
-        Verdict::Old => outcome.out_of_order += refused,
-    }
-}
-
-fn newest_in(chunk: &Chunk, slot: u32, files: &ChunkFiles) -> Option<(i64, u64)> {
-    // A chunk that cannot be read refuses nothing.
-    let bytes = files.bytes(chunk).ok()?;
-    let times = chunk.head.times(&bytes).ok()?;
-    let mut samples = storage::Samples::default();
-    let all = (i64::MIN, i64::MAX);
-    let read = chunk
-        .head
-        .read(&bytes, slot as usize, &times, all, &mut samples);
-    read.ok()?;
-    let side = chunk.head.side(&bytes, slot).ok()?;
-    let last = |times: &[i64], values: &[f64]| Some((*times.last()?, values.last()?.to_bits()));
-    last(&samples.timestamps, &samples.values).max(last(&side.times, &side.values))
 }
 
 /// A chunk that a query reads.
