@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
         "hostmetrics",
         "http-client",
     ],
-    &["config", "tsdb", "promql"],
+    &["config", "tsdb", "promql", "promblock"],
     &["discovery"],
     &["scrape"],
     &["api"],
