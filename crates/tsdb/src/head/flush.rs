@@ -144,13 +144,10 @@ impl Head {
             let (kept, moved) = index.retain(|id| keep[id as usize]);
             *index = kept;
             for group in &groups {
-                for id in group
-                    .state
-                    .lock()
-                    .series
-                    .iter_mut()
-                    .filter(|id| **id != GONE)
-                {
+                let mut state = group.state.lock();
+                // The log must not define a series once more after it has a home elsewhere.
+                state.again = Box::default();
+                for id in state.series.iter_mut().filter(|id| **id != GONE) {
                     *id = moved[*id as usize].expect("every series that is not gone is kept");
                 }
             }

@@ -138,6 +138,19 @@ pub(crate) struct Scratch {
     row: Vec<u8>,
 }
 
+/// What parts of the log are replayed with.
+#[derive(Debug)]
+pub(crate) struct Replay<'a> {
+    /// The part's group.
+    pub(crate) group: u32,
+    /// The segment that is being read.
+    pub(crate) segment: u64,
+    /// Samples before it are in blocks.
+    pub(crate) valid_ms: i64,
+    pub(crate) files: &'a ChunkFiles,
+    pub(crate) scratch: &'a mut Scratch,
+}
+
 /// Where a checked part lies in the frame.
 #[derive(Debug, Default)]
 pub(crate) struct Prepared {
@@ -349,6 +362,7 @@ impl State {
         self.rows = Vec::new();
         self.rows_max = chunk::ROWS_MAX;
         self.base = Arc::from([]);
+        self.base_sequence = 0;
         self.sides = Sides::default();
         self.side_count = 0;
         self.add_chunk(Arc::new(chunk));
@@ -383,14 +397,7 @@ impl State {
     }
 
     /// Takes a part from the log. False if it cannot be understood without records that are lost.
-    pub(crate) fn replay(
-        &mut self,
-        id: u32,
-        part: &Part<'_>,
-        segment: u64,
-        files: &ChunkFiles,
-        scratch: &mut Scratch,
-    ) -> bool {
+    pub(crate) fn replay(&mut self, part: &Part<'_>, of: &mut Replay<'_>) -> bool {
         let sealed = self.chunks.iter().rev().any(|chunk| {
             let (first, last) = chunk.head.sequences;
             (first..=last).contains(&part.sequence)
@@ -399,61 +406,64 @@ impl State {
             return true;
         }
         self.replayed = part.sequence;
-        let mut complete = true;
-        if !part.row.is_empty() {
-            let is_base = part.base == part.sequence;
-            if is_base && !self.rows.is_empty() {
-                self.seal(id, u64::MAX, files, scratch);
-            }
-            let Ok(row) = row::Row::new(part.row) else {
-                return false;
-            };
-            if self.rows.len() == chunk::ROWS_MAX {
-                return false;
-            }
-            // Slots whose definition is lost stay without a series.
-            while self.series.len() < row.slots() {
-                self.add_slot(GONE);
-                self.gone += 1;
-            }
-            if is_base {
-                let mut values = row::Values::default();
-                values.reset(row.slots());
-                if row
-                    .for_each(&[], |slot, bits| values.set(slot, bits))
-                    .is_err()
-                {
-                    return false;
-                }
-                self.begin_batch(part.sequence, segment, part.at_ms);
-                self.begin_rows(&values, part.sequence, part.at_ms, 0, scratch);
-                self.span_row(part.at_ms, &values.present);
-            } else if !self.rows.is_empty()
-                && part.base == self.base_sequence
-                && row.for_each(&self.base, |_, _| {}).is_ok()
-            {
-                self.begin_batch(part.sequence, segment, part.at_ms);
-                let bytes = Arc::from(part.row);
-                let at_ms = part.at_ms;
-                self.rows.push(Row {
-                    at_ms,
-                    epoch: 0,
-                    bytes,
-                });
-                let words = row.slots().div_ceil(64);
-                let present: Vec<u64> = (0..words).map(|w| row.present_word(w)).collect();
-                self.span_row(at_ms, &present);
-            } else {
-                complete = false;
-            }
-        }
-        if !part.timed.is_empty() {
-            self.begin_batch(part.sequence, segment, part.at_ms);
-            for sample in &part.timed {
-                self.add_side(*sample, 0);
-            }
+        self.sequence = self.sequence.max(part.sequence);
+        let complete = part.row.is_empty() || self.replay_row(part, of);
+        // What is in blocks does not come back.
+        for sample in part.timed.iter().filter(|s| s.at_ms >= of.valid_ms) {
+            self.begin_batch(part.sequence, of.segment, part.at_ms);
+            self.add_side(*sample, 0);
         }
         complete
+    }
+
+    fn replay_row(&mut self, part: &Part<'_>, of: &mut Replay<'_>) -> bool {
+        let is_base = part.base == part.sequence;
+        if is_base && !self.rows.is_empty() {
+            self.seal(of.group, u64::MAX, of.files, of.scratch);
+        }
+        let Ok(row) = row::Row::new(part.row) else {
+            return false;
+        };
+        if self.rows.len() == chunk::ROWS_MAX {
+            return false;
+        }
+        // Slots whose definition is lost stay without a series.
+        while self.series.len() < row.slots() {
+            self.add_slot(GONE);
+            self.gone += 1;
+        }
+        let at_ms = part.at_ms;
+        let mut values = row::Values::default();
+        if is_base {
+            values.reset(row.slots());
+            let set = |slot, bits| values.set(slot, bits);
+            if row.for_each(&[], set).is_err() {
+                return false;
+            }
+            self.base = Arc::from(&values.bits[..]);
+            self.base_sequence = part.sequence;
+        } else if part.base != self.base_sequence || row.for_each(&self.base, |_, _| {}).is_err() {
+            return false;
+        }
+        if at_ms < of.valid_ms {
+            return true;
+        }
+        self.begin_batch(part.sequence, of.segment, at_ms);
+        if is_base {
+            self.begin_rows(&values, part.sequence, at_ms, 0, of.scratch);
+        } else {
+            let bytes = Arc::from(part.row);
+            let epoch = 0;
+            self.rows.push(Row {
+                at_ms,
+                epoch,
+                bytes,
+            });
+        }
+        let words = row.slots().div_ceil(64);
+        let present: Vec<u64> = (0..words).map(|word| row.present_word(word)).collect();
+        self.span_row(at_ms, &present);
+        true
     }
 
     /// Spans of what is in chunks, after they were found on disk.
@@ -485,6 +495,13 @@ impl State {
         self.series.push(id);
         self.spans.push(Span::EMPTY);
         (self.series.len() - 1) as u32
+    }
+
+    /// Takes the series from a slot.
+    pub(crate) fn leave_slot(&mut self, slot: u32) {
+        let id = &mut self.series[slot as usize];
+        self.gone += usize::from(*id != GONE);
+        *id = GONE;
     }
 
     /// Oldest sample that is not sealed.

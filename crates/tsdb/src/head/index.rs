@@ -74,6 +74,11 @@ impl Index {
         self.homes[id as usize]
     }
 
+    /// Puts a series elsewhere.
+    pub(crate) fn set_home(&mut self, id: u32, home: u64) {
+        self.homes[id as usize] = home;
+    }
+
     fn value(&self, pair: u32) -> &str {
         let Pair { at, length, .. } = self.pairs[pair as usize];
         &self.text[at as usize..(at + length) as usize]

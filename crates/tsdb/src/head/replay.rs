@@ -14,10 +14,11 @@ use codec::DecodeError;
 use codec::varint::Reader;
 use disk::Disk;
 use hashbrown::HashMap;
+use storage::SeriesRef;
 
 use super::Head;
 use super::chunk_files::Chunk;
-use super::group::{GONE, Group, Scratch, reference};
+use super::group::{GONE, Group, Replay, Scratch, group_and_slot, reference};
 use crate::wal::frame::{Frame, Frames, Kind};
 use crate::wal::record::{self, Define};
 use crate::wal::{SEGMENT_HEADER, checkpoint_path, foreign, is_ours, list, segment_path};
@@ -43,6 +44,7 @@ impl Head {
         progress: &Progress,
         stop: &dyn Fn() -> bool,
     ) -> io::Result<()> {
+        self.valid_ms.store(valid_ms, SeqCst);
         let found = self.files.load()?;
         self.counts
             .corruptions
@@ -79,11 +81,11 @@ impl Head {
         // A checkpoint's number may be of a segment that does not exist yet.
         self.wal
             .start_after(last.unwrap_or(0).max(first.saturating_sub(1)));
-        self.finish_replay(valid_ms, &waiting);
+        self.finish_replay(&waiting);
         Ok(())
     }
 
-    fn finish_replay(&self, valid_ms: i64, orphans: &Waiting) {
+    fn finish_replay(&self, orphans: &Waiting) {
         let mut max_ms = i64::MIN;
         for group in self.all_groups() {
             let mut state = group.state.lock();
@@ -101,7 +103,7 @@ impl Head {
         drop(groups);
         self.max_ms.store(max_ms, SeqCst);
         self.note_oldest();
-        let valid_ms = valid_ms.max(self.valid_ms());
+        let valid_ms = self.valid_ms();
         if valid_ms > i64::MIN {
             self.truncate(valid_ms);
         }
@@ -172,8 +174,14 @@ impl Head {
                         self.counts.unknown_refs.fetch_add(1, Relaxed);
                         continue;
                     };
-                    let mut state = group.state.lock();
-                    if !state.replay(group.id, &part, segment, &self.files, scratch) {
+                    let mut of = Replay {
+                        group: group.id,
+                        segment,
+                        valid_ms: self.valid_ms(),
+                        files: &self.files,
+                        scratch,
+                    };
+                    if !group.state.lock().replay(&part, &mut of) {
                         self.counts.unknown_refs.fetch_add(1, Relaxed);
                     }
                 }
@@ -191,7 +199,7 @@ impl Head {
         }
     }
 
-    /// Takes a definition; what is known already stays as it is.
+    /// Takes a definition; a slot that has a series keeps it.
     fn define(&self, define: Define, waiting: &mut Waiting) -> Result<(), DecodeError> {
         let group = {
             let mut groups = self.groups.write();
@@ -221,14 +229,27 @@ impl Head {
                 state.add_slot(GONE);
                 state.gone += 1;
             }
-            // A label set that has a home is defined again, or was given a new home later.
-            if state.series[slot as usize] != GONE || index.id_of(&labels).is_some() {
+            if state.series[slot as usize] != GONE {
                 continue;
             }
-            let home = reference(group.id, slot).0;
-            let id = index
-                .insert(&labels, home)
-                .map_err(|_| DecodeError("index: full"))?;
+            let home = reference(group.id, slot);
+            let id = match index.id_of(&labels) {
+                // The series was forgotten and came back: the last definition says where it is.
+                Some(id) => {
+                    let before = group_and_slot(SeriesRef(index.home(id)));
+                    if before.0 == group.id {
+                        state.leave_slot(before.1);
+                    } else if let Some(other) = self.groups.read().by_id.get(&before.0) {
+                        other.state.lock().leave_slot(before.1);
+                    }
+                    index.set_home(id, home.0);
+                    id
+                }
+                None => {
+                    let id = index.insert(&labels, home.0);
+                    id.map_err(|_| DecodeError("index: full"))?
+                }
+            };
             state.series[slot as usize] = id;
             state.gone -= 1;
         }

@@ -164,3 +164,42 @@ fn series_that_ended_are_forgotten() {
     let old = &dump(&*db)[3];
     assert_eq!(old.1.len(), 2);
 }
+
+/// The log still has the old place of a series that was forgotten and came back elsewhere, and rows
+/// that are in blocks by now. Found by the random histories.
+#[test]
+fn a_series_that_comes_back_elsewhere_is_found_after_a_restart() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    let series = |db: &Db, job: &str| {
+        let group = db.open_group(&labels(&[("job", job)])).unwrap();
+        let series = db.series(group, &labels(&[("__name__", "x")])).unwrap();
+        (
+            group,
+            Point {
+                series,
+                at_ms: None,
+                value: 1.0,
+            },
+        )
+    };
+    let (group, point) = series(&db, "one");
+    append(&*db, group, START_MS, &[point]).unwrap();
+    fill(&db, 0, 7);
+    // The index has forgotten it, the group is open as before.
+    assert_eq!(db.stats(1).head.series, 3);
+    let (group, point) = series(&db, "two");
+    let at_ms = START_MS + 7 * HOUR_MS;
+    assert_eq!(append(&*db, group, at_ms, &[point]).unwrap().appended, 1);
+    drop(db);
+    let db = open(&disk);
+    assert_eq!(dump(&*db)[3].1.len(), 2);
+    let (group, point) = series(&db, "two");
+    let late = append(&*db, group, at_ms - 1, &[point]).unwrap();
+    assert_eq!((late.appended, late.out_of_order), (0, 1));
+    let oldest = db.stats(1).head.min_time_ms;
+    assert!(
+        oldest >= db.blocks().last().unwrap().max_time_ms,
+        "what is in blocks stays there"
+    );
+}

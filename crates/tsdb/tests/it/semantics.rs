@@ -276,6 +276,7 @@ enum Step {
         ahead_ms: i64,
         points: Vec<(usize, Option<i64>, u8)>,
     },
+    Close(usize),
     Reopen,
     Maintain,
 }
@@ -288,6 +289,7 @@ fn step() -> impl Strategy<Value = Step> {
     let append = (0usize..3, ahead, points);
     prop_oneof![
         60 => append.prop_map(|(group, ahead_ms, points)| Step::Append { group, ahead_ms, points }),
+        1 => (0usize..3).prop_map(Step::Close),
         1 => Just(Step::Reopen),
         2 => Just(Step::Maintain),
     ]
@@ -301,8 +303,20 @@ fn value(kind: u8) -> f64 {
     }
 }
 
+/// Fails with the difference, not with everything.
+fn same(got: &[Dumped], want: &[Dumped]) -> Result<(), TestCaseError> {
+    for (got, want) in got.iter().zip(want) {
+        prop_assert_eq!(&got.0, &want.0);
+        let lost: Vec<_> = want.1.iter().filter(|s| !got.1.contains(s)).collect();
+        let more: Vec<_> = got.1.iter().filter(|s| !want.1.contains(s)).collect();
+        prop_assert!(got.1 == want.1, "{}: lost {lost:?}, more {more:?}", got.0);
+    }
+    prop_assert_eq!(got.len(), want.len());
+    Ok(())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn answers_as_the_obvious_store(steps in prop::collection::vec(step(), 1..500)) {
         let disk = MemoryDisk::new();
@@ -331,14 +345,21 @@ proptest! {
                     });
                     prop_assert_eq!(&outcomes[0], &outcomes[1]);
                 }
+                Step::Close(group) => {
+                    let name = ["x", "y", "z"][group];
+                    let group = db.open_group(&labels(&[("job", name)])).unwrap();
+                    db.close_group(group);
+                }
                 Step::Reopen => {
+                    let before = dump(&*db);
                     drop(db);
                     db = open(&disk);
+                    same(&dump(&*db), &before)?;
                 }
                 Step::Maintain => db.maintain(),
             }
         }
-        prop_assert_eq!(dump(&*db), dump(&plain));
+        same(&dump(&*db), &dump(&plain))?;
         let regex = Matcher::new(model::MatchOp::Regex, "__name__", "m[0-4]").unwrap();
         let some = [regex];
         let from_ms = START_MS + 100_000;
