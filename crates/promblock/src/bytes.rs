@@ -73,12 +73,20 @@ impl<'a> Cursor<'a> {
         Ok(self.array::<1>()?[0])
     }
 
+    pub(crate) fn be16(&mut self) -> Result<u16, Bad> {
+        Ok(u16::from_be_bytes(self.array()?))
+    }
+
     pub(crate) fn be32(&mut self) -> Result<u32, Bad> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 
     pub(crate) fn be64(&mut self) -> Result<u64, Bad> {
         Ok(u64::from_be_bytes(self.array()?))
+    }
+
+    pub(crate) fn f64(&mut self) -> Result<f64, Bad> {
+        Ok(f64::from_bits(self.be64()?))
     }
 
     pub(crate) fn uvarint(&mut self) -> Result<u64, Bad> {

@@ -295,3 +295,99 @@ pub(crate) fn encode_toc(offsets: [u64; 6]) -> Vec<u8> {
     out.extend_from_slice(&crc.to_be_bytes());
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use codec::varint::{put, put_bytes};
+
+    use super::*;
+    use crate::bytes::{put_section, put_text};
+
+    fn file(version: u8) -> (Vec<u8>, u64) {
+        let mut out = MAGIC.to_be_bytes().to_vec();
+        out.push(version);
+        let at = out.len() as u64;
+        (out, at)
+    }
+
+    /// An index as the first versions of Prometheus 2 wrote it: symbols and series by offset, the
+    /// table of postings lists in no order.
+    fn version_1() -> Vec<u8> {
+        let (mut out, symbols_at) = file(1);
+        let mut body = 3u32.to_be_bytes().to_vec();
+        let mut at = Vec::new();
+        for text in ["a", "x", "y"] {
+            at.push(symbols_at + 4 + body.len() as u64);
+            put_text(&mut body, text);
+        }
+        put_section(&mut out, &body).unwrap();
+        let series_at = out.len() as u64;
+        let mut list = 2u32.to_be_bytes().to_vec();
+        for (value, times) in [(at[1], [3, 9, 5]), (at[2], [2, 0, 77])] {
+            list.extend((out.len() as u32).to_be_bytes());
+            let mut entry = Vec::new();
+            for number in [1, at[0], value, 1, times[0], times[1], times[2]] {
+                put(&mut entry, number);
+            }
+            put_bytes(&mut out, &entry);
+            out.extend(crc32c(&entry).to_be_bytes());
+        }
+        let list_at = out.len() as u64;
+        put_section(&mut out, &list).unwrap();
+        let table_at = out.len() as u64;
+        let mut table = 2u32.to_be_bytes().to_vec();
+        for (name, value) in [("a", "x"), ("", "")] {
+            put(&mut table, 2);
+            put_text(&mut table, name);
+            put_text(&mut table, value);
+            put(&mut table, list_at);
+        }
+        put_section(&mut out, &table).unwrap();
+        out.extend(encode_toc([symbols_at, series_at, 0, 0, list_at, table_at]));
+        out
+    }
+
+    type Entries = Vec<(String, Vec<ChunkMeta>)>;
+
+    fn read(bytes: Vec<u8>) -> Result<Entries, Error> {
+        let index = Index::open(PathBuf::from("index"), Mapping::held(bytes))?;
+        index.verify_postings()?;
+        let each = index.series().iter().map(|reference| {
+            let (labels, chunks) = index.read_series(*reference)?;
+            Ok((labels.to_string(), chunks))
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn version_1_is_read_by_offsets() {
+        let chunk = |reference, min_ms, max_ms| ChunkMeta {
+            reference,
+            min_ms,
+            max_ms,
+        };
+        let expected = [
+            ("{a=\"x\"}".to_owned(), vec![chunk(5, -2, 7)]),
+            ("{a=\"y\"}".to_owned(), vec![chunk(77, 1, 1)]),
+        ];
+        assert_eq!(read(version_1()).unwrap(), expected);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_cut_of_version_1_is_found() {
+        let good = version_1();
+        let expected = read(good.clone()).unwrap();
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let found = read(bad);
+            assert!(
+                found.is_err() || found.is_ok_and(|f| f == expected),
+                "bit {bit}"
+            );
+        }
+        for length in 0..good.len() {
+            assert!(read(good[..length].to_vec()).is_err(), "cut to {length}");
+        }
+    }
+}

@@ -1,7 +1,10 @@
-//! Prometheus's data directories: its blocks read and written.
+//! Prometheus's data directories: its blocks read and written, its log and head chunks read.
 //!
 //! - [`Block`] opens a block (index versions 1 to 3, all chunk encodings of Prometheus 3.14,
 //!   tombstones applied) and gives its series in order with their samples.
+//! - [`Head`] reads what a stopped server had not made a block of yet: the write-ahead log with
+//!   its checkpoint, the log of out-of-order samples and the head chunks.
+//! - [`DataDir`] finds both in a data directory.
 //! - [`BlockWriter`] writes a block that every Prometheus 2 and 3 reads.
 //!
 //! Nothing here is trusted: checksums are verified, every reference and count is checked against
@@ -13,15 +16,20 @@
 //! above 2^53 are rounded, and what is written are float histograms.
 //!
 //! Memory: opening a block takes 4 bytes a symbol and 4 bytes a series, the rest is mapped.
+//! Opening a head keeps its labels and, compressed, the samples that are in the log only.
 
 mod bits;
 mod block;
 mod bytes;
 mod chunk;
+mod data_dir;
 mod error;
+mod head;
 mod index;
 mod index_write;
+mod log;
 mod meta;
+mod record;
 mod segments;
 mod tombstones;
 mod ulid;
@@ -30,7 +38,9 @@ mod writer;
 use model::FloatHistogram;
 
 pub use block::{Block, Series, SeriesSamples};
+pub use data_dir::{BlockDir, DataDir};
 pub use error::Error;
+pub use head::{Head, HeadSeries};
 pub use meta::{BlockMeta, BlockStats, Compaction, Parent};
 pub use ulid::Ulid;
 pub use writer::{BlockWriter, WriterOptions};

@@ -186,3 +186,6 @@ impl WindowWriter {
         out.put(xor >> window.trailing, width);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
     reason = "tests fail by panicking and say what they skip"
 )]
 
+mod compat;
 mod damage;
 mod promtool;
 mod round_trip;

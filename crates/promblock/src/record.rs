@@ -1,0 +1,232 @@
+//! What the records of the log say: new series, samples, deletions.
+//!
+//! Numbers: `u64` and floats in eight bytes big-endian, the rest varints. Exemplars, metadata and
+//! markers of head chunks are not asked for and skipped, as are kinds that are not known.
+
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Span};
+use model::{FloatHistogram, Labels};
+
+use crate::bytes::Cursor;
+use crate::chunk::histogram::{SCHEMAS, absolute};
+use crate::error::Bad;
+use crate::tombstones::Interval;
+use crate::{Sample, Value};
+
+/// A thing that a record says of a series, which it names by its reference.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Series(Labels),
+    Sample(Sample),
+    Deleted(Interval),
+    /// A histogram of a schema that no Prometheus of today writes.
+    UnknownHistogram,
+}
+
+/// Start timestamps in records: a byte that says what it is like.
+const START_NONE: u8 = 0;
+const START_AS_BEFORE: u8 = 1;
+
+/// What the samples of a record are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Float,
+    Histogram,
+    FloatHistogram,
+}
+
+/// Calls `each` with reference and entry of all that the record says.
+pub(crate) fn decode(record: &[u8], mut each: impl FnMut(u64, Entry)) -> Result<(), Bad> {
+    let mut cursor = Cursor::new(record, 0);
+    if cursor.is_empty() {
+        return Ok(());
+    }
+    match cursor.u8()? {
+        1 => read_series(&mut cursor, &mut each),
+        2 => read_samples(&mut cursor, Kind::Float, &mut each),
+        3 => read_deleted(&mut cursor, &mut each),
+        7 | 9 => read_samples(&mut cursor, Kind::Histogram, &mut each),
+        8 | 10 => read_samples(&mut cursor, Kind::FloatHistogram, &mut each),
+        11 => read_samples_with_starts(&mut cursor, Kind::Float, &mut each),
+        12 => read_samples_with_starts(&mut cursor, Kind::Histogram, &mut each),
+        13 => read_samples_with_starts(&mut cursor, Kind::FloatHistogram, &mut each),
+        _ => Ok(()),
+    }
+}
+
+fn read_series(cursor: &mut Cursor<'_>, each: &mut impl FnMut(u64, Entry)) -> Result<(), Bad> {
+    while !cursor.is_empty() {
+        let reference = cursor.be64()?;
+        let count = cursor.count(2)?;
+        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let place = *cursor;
+            let pair = (cursor.text()?, cursor.text()?);
+            if pairs.last().is_some_and(|(last, _)| *last >= pair.0) {
+                return Err(place.bad("labels out of order"));
+            }
+            pairs.push(pair);
+        }
+        each(reference, Entry::Series(Labels::from_sorted(pairs)));
+    }
+    Ok(())
+}
+
+fn read_deleted(cursor: &mut Cursor<'_>, each: &mut impl FnMut(u64, Entry)) -> Result<(), Bad> {
+    while !cursor.is_empty() {
+        let reference = cursor.be64()?;
+        each(
+            reference,
+            Entry::Deleted((cursor.varint()?, cursor.varint()?)),
+        );
+    }
+    Ok(())
+}
+
+/// References and times as distances from those at the front.
+fn read_samples(
+    cursor: &mut Cursor<'_>,
+    kind: Kind,
+    each: &mut impl FnMut(u64, Entry),
+) -> Result<(), Bad> {
+    if cursor.is_empty() {
+        return Ok(());
+    }
+    let (reference, timestamp_ms) = (cursor.be64()?, cursor.be64()? as i64);
+    while !cursor.is_empty() {
+        let reference = reference.wrapping_add(cursor.varint()? as u64);
+        let timestamp_ms = timestamp_ms.wrapping_add(cursor.varint()?);
+        each(reference, read_entry(cursor, kind, timestamp_ms, 0)?);
+    }
+    Ok(())
+}
+
+/// References as distances from the one before, times from the first, starts if there are any.
+fn read_samples_with_starts(
+    cursor: &mut Cursor<'_>,
+    kind: Kind,
+    each: &mut impl FnMut(u64, Entry),
+) -> Result<(), Bad> {
+    if cursor.is_empty() {
+        return Ok(());
+    }
+    let mut reference = cursor.varint()? as u64;
+    let first_ms = cursor.varint()?;
+    let first_start_ms = cursor.varint()?;
+    let mut start_ms = first_start_ms;
+    each(reference, read_entry(cursor, kind, first_ms, start_ms)?);
+    while !cursor.is_empty() {
+        reference = reference.wrapping_add(cursor.varint()? as u64);
+        let timestamp_ms = first_ms.wrapping_add(cursor.varint()?);
+        start_ms = match cursor.u8()? {
+            START_NONE => 0,
+            START_AS_BEFORE => start_ms,
+            _ => first_start_ms.wrapping_add(cursor.varint()?),
+        };
+        each(reference, read_entry(cursor, kind, timestamp_ms, start_ms)?);
+    }
+    Ok(())
+}
+
+fn read_entry(
+    cursor: &mut Cursor<'_>,
+    kind: Kind,
+    timestamp_ms: i64,
+    start_timestamp_ms: i64,
+) -> Result<Entry, Bad> {
+    let value = match kind {
+        Kind::Float => Value::Float(cursor.f64()?),
+        Kind::Histogram | Kind::FloatHistogram => {
+            let histogram = read_histogram(cursor, kind)?;
+            if histogram.schema != CUSTOM_BUCKETS_SCHEMA && !SCHEMAS.contains(&histogram.schema) {
+                return Ok(Entry::UnknownHistogram);
+            }
+            Value::Histogram(Box::new(histogram))
+        }
+    };
+    Ok(Entry::Sample(Sample {
+        timestamp_ms,
+        start_timestamp_ms,
+        value,
+    }))
+}
+
+fn read_histogram(cursor: &mut Cursor<'_>, kind: Kind) -> Result<FloatHistogram, Bad> {
+    let counter_reset_hint = match cursor.u8()? {
+        1 => CounterResetHint::Reset,
+        2 => CounterResetHint::NotReset,
+        3 => CounterResetHint::Gauge,
+        _ => CounterResetHint::Unknown,
+    };
+    let place = *cursor;
+    let schema = i32::try_from(cursor.varint()?).map_err(|_| place.bad("schema out of bounds"))?;
+    let zero_threshold = cursor.f64()?;
+    let is_float = kind == Kind::FloatHistogram;
+    let mut number = || -> Result<f64, Bad> {
+        if is_float {
+            cursor.f64()
+        } else {
+            Ok(cursor.uvarint()? as f64)
+        }
+    };
+    let (zero_count, count) = (number()?, number()?);
+    let sum = cursor.f64()?;
+    let positive_spans = read_spans(cursor)?;
+    let negative_spans = read_spans(cursor)?;
+    let positive_buckets = read_buckets(cursor, is_float)?;
+    let negative_buckets = read_buckets(cursor, is_float)?;
+    let custom_values = if schema == CUSTOM_BUCKETS_SCHEMA {
+        read_floats(cursor)?
+    } else {
+        Vec::new()
+    };
+    if model::is_stale_nan(sum) {
+        return Ok(FloatHistogram {
+            sum,
+            ..FloatHistogram::default()
+        });
+    }
+    Ok(FloatHistogram {
+        counter_reset_hint,
+        schema,
+        zero_threshold,
+        zero_count,
+        count,
+        sum,
+        positive_spans,
+        negative_spans,
+        positive_buckets,
+        negative_buckets,
+        custom_values,
+    })
+}
+
+fn read_spans(cursor: &mut Cursor<'_>) -> Result<Vec<Span>, Bad> {
+    let count = cursor.count(2)?;
+    let mut spans = Vec::with_capacity(count);
+    for _ in 0..count {
+        let place = *cursor;
+        let offset = i32::try_from(cursor.varint()?);
+        let length = u32::try_from(cursor.uvarint()?);
+        let (Ok(offset), Ok(length)) = (offset, length) else {
+            return Err(place.bad("span out of bounds"));
+        };
+        spans.push(Span { offset, length });
+    }
+    Ok(spans)
+}
+
+fn read_buckets(cursor: &mut Cursor<'_>, is_float: bool) -> Result<Vec<f64>, Bad> {
+    if is_float {
+        return read_floats(cursor);
+    }
+    let count = cursor.count(1)?;
+    let differences: Vec<i64> = (0..count)
+        .map(|_| cursor.varint())
+        .collect::<Result<_, _>>()?;
+    Ok(absolute(differences.into_iter()))
+}
+
+fn read_floats(cursor: &mut Cursor<'_>) -> Result<Vec<f64>, Bad> {
+    let count = cursor.count(8)?;
+    (0..count).map(|_| cursor.f64()).collect()
+}
