@@ -77,6 +77,9 @@ pub async fn run(options: &CompareOptions, out: &mut impl Write) -> anyhow::Resu
     let promontory = start("promontory", &options.promontory, scratch.path(), &config).await?;
     let prometheus = start("prometheus", &options.prometheus, scratch.path(), &config).await?;
     let major = major_version(&prometheus).await?;
+    for server in [&promontory, &prometheus] {
+        wait_until_scraped(server).await?;
+    }
     writeln!(out, "comparing with Prometheus {major}; {TICKS} pages…")?;
     for tick in 0..TICKS {
         sender.send_replace(Arc::new(page_at(tick, start_ms, exporter.as_ref()).await));
@@ -176,12 +179,28 @@ async fn page_at(tick: i64, start_ms: i64, exporter: Option<&Server>) -> String 
     text
 }
 
+/// A server scrapes only some seconds after it is ready: discovery takes its time.
+async fn wait_until_scraped(server: &Server) -> anyhow::Result<()> {
+    for _ in 0..300 {
+        if pages_seen(server).await? > 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bail!("{} has not scraped in 30 s", server.name)
+}
+
+async fn pages_seen(server: &Server) -> anyhow::Result<i64> {
+    let query = encode("count_over_time(tick[1h])");
+    let answer = json(server, &format!("/api/v1/query?query={query}")).await?;
+    let count = answer["data"]["result"][0]["value"][1].as_str();
+    Ok(count.map_or(0, |count| count.parse().unwrap_or(0)))
+}
+
 async fn both_saw_every_page(ours: &Server, theirs: &Server) -> anyhow::Result<()> {
     for server in [ours, theirs] {
-        let query = encode("count_over_time(tick[1h])");
-        let answer = json(server, &format!("/api/v1/query?query={query}")).await?;
-        let count = &answer["data"]["result"][0]["value"][1];
-        if count.as_str() != Some(&TICKS.to_string()) {
+        let count = pages_seen(server).await?;
+        if count != TICKS {
             bail!(
                 "{} saw {count} of {TICKS} pages: the machine is too busy",
                 server.name

@@ -6,9 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
-use crate::process::{Server, free_address};
+use crate::process::{Server, free_address, get};
+
+/// Charts over an hour need so much to show a line and not a dot.
+const HISTORY_S: u64 = 90;
 
 /// Starts the servers and runs the page's browser tests; returns whether they passed.
 ///
@@ -58,6 +61,7 @@ pub async fn run(
     let log = scratch.path().join("promontory.log");
     let mut server = Server::start("promontory", promontory, &arguments, &address, &log)?;
     server.wait_ready(Duration::from_secs(60)).await?;
+    wait_for_history(&server).await?;
     let status = Command::new("npm")
         .args(["run", "e2e"])
         .current_dir(ui)
@@ -66,4 +70,20 @@ pub async fn run(
         .context("start npm")?;
     drop(exporter);
     Ok(status.success())
+}
+
+/// Waits until the server has scraped for [`HISTORY_S`].
+async fn wait_for_history(server: &Server) -> anyhow::Result<()> {
+    let url = format!(
+        "{}/api/v1/query?query=up%20offset%20{HISTORY_S}s",
+        server.url
+    );
+    for _ in 0..2 * HISTORY_S {
+        let (_, answer) = get(&url).await?;
+        if answer.contains("\"value\"") {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    bail!("the server has scraped nothing")
 }

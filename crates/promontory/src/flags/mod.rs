@@ -282,7 +282,7 @@ impl Flags {
 
     /// Whether the command line named the flag.
     pub(crate) fn is_given(&self, name: &str) -> bool {
-        self.given.iter().any(|given| *given == name)
+        self.given.contains(&name)
     }
 
     /// What to warn of: flags that were given and do nothing.
