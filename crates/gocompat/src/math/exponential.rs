@@ -81,7 +81,7 @@ pub fn exp2(x: f64) -> f64 {
     if x > 1_023.999_999_999_999_9 {
         return f64::INFINITY;
     }
-    if x < -1074.0 {
+    if x < -1_074.0 {
         return 0.0;
     }
     let k = (x + 0.5_f64.copysign(x)).trunc();
