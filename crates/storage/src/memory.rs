@@ -57,13 +57,18 @@ impl MemoryStore {
         inner.series[at].1.insert(timestamp_ms, Value::Float(value));
     }
 
-    /// Sets one histogram sample, in any order of time.
-    pub fn insert_histogram(&self, labels: &Labels, timestamp_ms: i64, value: FloatHistogram) {
+    /// Sets one histogram sample, in any order of time. What it says of a counter reset is replaced
+    /// by what holds between it and the sample before, as far as that is known now.
+    pub fn insert_histogram(&self, labels: &Labels, timestamp_ms: i64, mut value: FloatHistogram) {
         let mut inner = self.inner.write();
         let at = inner.index(labels);
-        inner.series[at]
-            .1
-            .insert(timestamp_ms, Value::Histogram(Arc::new(value)));
+        let column = &mut inner.series[at].1;
+        let before = match column.range(..timestamp_ms).next_back() {
+            Some((_, Value::Histogram(before))) => Some(before.as_ref()),
+            Some((_, Value::Float(_))) | None => None,
+        };
+        value.counter_reset_hint = value.stored_hint(before);
+        column.insert(timestamp_ms, Value::Histogram(Arc::new(value)));
     }
 }
 

@@ -5,6 +5,31 @@ use super::layout::{Indexed, reduce};
 use super::{CounterResetHint, FloatHistogram, Span, bounds};
 
 impl FloatHistogram {
+    /// What a storage says of a reset between `previous`, the sample before, and this one: that
+    /// there was none if it has made sure of that, and else nothing, because samples may yet come
+    /// in between or go. Gauges stay gauges.
+    #[must_use]
+    pub fn stored_hint(&self, previous: Option<&FloatHistogram>) -> CounterResetHint {
+        use CounterResetHint::{Gauge, NotReset, Reset, Unknown};
+        if self.counter_reset_hint == Gauge {
+            return Gauge;
+        }
+        let follows = previous.is_some_and(|previous| {
+            let counts_on = FloatHistogram {
+                counter_reset_hint: Unknown,
+                ..self.clone()
+            };
+            previous.counter_reset_hint != Gauge
+                && self.counter_reset_hint != Reset
+                && previous.is_stale() == self.is_stale()
+                && previous.schema == self.schema
+                && previous.zero_threshold == self.zero_threshold
+                && previous.custom_values == self.custom_values
+                && !counts_on.detect_reset(previous)
+        });
+        if follows { NotReset } else { Unknown }
+    }
+
     /// Whether the counter was reset between `previous` and this histogram: if this one says so, or
     /// else if any count is smaller than it was, or if the resolution is finer or the zero bucket
     /// narrower than it was, or if the zero bucket now ends within what was a populated bucket.

@@ -163,6 +163,27 @@ fn resets() {
 }
 
 #[test]
+fn hints_that_a_storage_gives() {
+    use CounterResetHint::{Gauge, NotReset, Reset, Unknown};
+    let with = |hint, counts: &[f64]| FloatHistogram {
+        counter_reset_hint: hint,
+        ..exponential(0, 0, counts)
+    };
+    let before = with(Unknown, &[1.0, 2.0]);
+    let after = with(NotReset, &[2.0, 2.0]);
+    assert_eq!(after.stored_hint(None), Unknown);
+    assert_eq!(after.stored_hint(Some(&before)), NotReset);
+    assert_eq!(before.stored_hint(Some(&after)), Unknown);
+    assert_eq!(with(Reset, &[3.0, 3.0]).stored_hint(Some(&before)), Unknown);
+    assert_eq!(with(Gauge, &[3.0, 3.0]).stored_hint(Some(&before)), Gauge);
+    assert_eq!(after.stored_hint(Some(&with(Gauge, &[1.0]))), Unknown);
+    assert_eq!(
+        exponential(-1, 0, &[9.0]).stored_hint(Some(&before)),
+        Unknown
+    );
+}
+
+#[test]
 fn trims() {
     #[track_caller]
     fn check(of: &FloatHistogram, at: f64, trim: Trim, left: &[(i32, f64)], count: f64, sum: f64) {
