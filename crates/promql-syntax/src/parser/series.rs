@@ -131,8 +131,8 @@ impl Parser<'_> {
             let step = self.histogram()?;
             self.expect(Kind::Times)?;
             let count = self.repetitions(values.len(), 1)?;
-            let factor = if op == BinaryOp::Add { 1.0 } else { -1.0 };
-            return self.histogram_sequence(values, first, &step, factor, count);
+            let is_difference = op == BinaryOp::Sub;
+            return self.histogram_sequence(values, first, &step, is_difference, count);
         }
         let count = match self.accept(Kind::Times)? {
             Some(_) => self.repetitions(values.len(), 1)?,
@@ -143,19 +143,19 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// `first`, and `count - 1` times the one before plus `factor` times `step`.
+    /// `first`, and `count - 1` times the one before plus or minus `step`.
     fn histogram_sequence(
         &mut self,
         values: &mut Vec<SequenceValue>,
         first: HistogramLiteral,
         step: &HistogramLiteral,
-        factor: f64,
+        is_difference: bool,
         count: usize,
     ) -> Result<()> {
         let mut current = Arc::new(first.histogram);
         for index in 0..count {
             if index > 0 {
-                match combine(&current, &step.histogram, factor) {
+                match combine(&current, &step.histogram, is_difference) {
                     Ok(next) => current = Arc::new(next),
                     Err(message) => {
                         self.error_at_last(message);

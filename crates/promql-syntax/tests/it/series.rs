@@ -245,17 +245,26 @@ fn do_not_take_all_memory() {
     }
 }
 
-/// Zero buckets and custom bounds that differ need the whole arithmetic of native histograms.
+/// Zero buckets and custom bounds that differ are brought together; kinds of buckets are not.
 #[test]
-fn refuse_sums_that_are_not_there_yet() {
-    for text in [
-        "up {{buckets:[1] z_bucket_w:4}}+{{buckets:[1]}}x1",
-        "up {{schema:-53 custom_values:[1]}}+{{schema:-53 custom_values:[2]}}x1",
-    ] {
-        let error = parse_series_desc(text).unwrap_err().to_string();
-        assert!(
-            error.ends_with("cannot be combined here"),
-            "{text}: {error}"
-        );
-    }
+fn sums_reconcile_what_differs() {
+    let last = |text: &str| match parse_series_desc(text).unwrap().values.pop() {
+        Some(SequenceValue::Histogram { histogram, .. }) => histogram,
+        other => panic!("{text}: {other:?}"),
+    };
+    let sum = last("up {{z_bucket_w:4 offset:4 buckets:[1]}}+{{buckets:[1]}}x1");
+    assert_eq!((sum.zero_threshold, sum.zero_count), (4.0, 1.0));
+    let bounds = |of: &str| format!("{{{{schema:-53 custom_values:[{of}] buckets:[1 1]}}}}");
+    let sum = last(&format!("up {}+{}x1", bounds("1 2"), bounds("2 3")));
+    assert_eq!(
+        (
+            sum.custom_values.as_slice(),
+            sum.positive_buckets.as_slice()
+        ),
+        ([2.0].as_slice(), [3.0, 1.0].as_slice())
+    );
+    let error = parse_series_desc("up {{schema:-53}}+{{}}x1").unwrap_err();
+    let text = "cannot apply this operation on histograms with a mix of exponential and custom \
+                bucket schemas";
+    assert!(error.to_string().ends_with(text), "{error}");
 }
