@@ -5,7 +5,8 @@
 //! (web/api/v1/json_codec.go).
 
 use gocompat::strconv::append_json_float;
-use model::Labels;
+use model::histogram::Bucket;
+use model::{FloatHistogram, Labels};
 
 /// A JSON text that grows.
 #[derive(Debug, Default)]
@@ -166,6 +167,44 @@ impl Json {
         self.bytes.push(b',');
         push_value(&mut self.bytes, value);
         self.bytes.push(b']');
+    }
+
+    /// `[time,{"count":"1","sum":"2","buckets":[[0,"1","2","1"]]}]`, with populated buckets only.
+    pub(crate) fn histogram_point(&mut self, time_ms: i64, histogram: &FloatHistogram) {
+        self.array(|json| {
+            json.time(time_ms);
+            json.object(|json| {
+                json.key("count").value(histogram.count);
+                json.key("sum").value(histogram.sum);
+                let mut buckets = histogram.ascending().filter(|b| b.count != 0.0).peekable();
+                if buckets.peek().is_some() {
+                    json.key("buckets")
+                        .array(|json| buckets.for_each(|bucket| json.bucket(&bucket)));
+                }
+            });
+        });
+    }
+
+    /// `[rule,"lower","upper","count"]`; the rule says which of the bounds belong to the bucket.
+    fn bucket(&mut self, bucket: &Bucket) {
+        let rule = match (bucket.lower_inclusive, bucket.upper_inclusive) {
+            (false, true) => 0,
+            (true, false) => 1,
+            (false, false) => 2,
+            (true, true) => 3,
+        };
+        self.array(|json| {
+            json.uint(rule);
+            json.value(bucket.lower);
+            json.value(bucket.upper);
+            json.value(bucket.count);
+        });
+    }
+
+    /// A sample value: a number as a text.
+    fn value(&mut self, value: f64) {
+        self.separate();
+        push_value(&mut self.bytes, value);
     }
 }
 

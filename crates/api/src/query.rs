@@ -205,7 +205,12 @@ fn write_value(outlet: &mut Outlet, value: &Value) -> Result<(), Gone> {
             for sample in samples {
                 outlet.json.object(|json| {
                     json.key("metric").labels(&sample.labels);
-                    json.key("value").point(sample.timestamp_ms, sample.value);
+                    match &sample.histogram {
+                        None => json.key("value").point(sample.timestamp_ms, sample.value),
+                        Some(histogram) => json
+                            .key("histogram")
+                            .histogram_point(sample.timestamp_ms, histogram),
+                    }
                 });
                 outlet.relieve()?;
             }
@@ -237,6 +242,13 @@ fn write_series(json: &mut Json, series: &MatrixSeries) {
             json.key("values").array(|json| {
                 for &(time_ms, value) in &series.points {
                     json.point(time_ms, value);
+                }
+            });
+        }
+        if !series.histograms.is_empty() {
+            json.key("histograms").array(|json| {
+                for (time_ms, histogram) in &series.histograms {
+                    json.histogram_point(*time_ms, histogram);
                 }
             });
         }

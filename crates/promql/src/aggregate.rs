@@ -5,8 +5,15 @@
 //! the order of the series, because compensated sums depend on it. `quantile` alone has to keep
 //! all values.
 
+use std::sync::Arc;
+
+use model::FloatHistogram;
+
 use crate::column::{ABSENT, Column, Scalar, is_present};
 use crate::gomath::{kahan_add, quantile};
+use crate::native::Notes;
+use crate::native::totals::{Kind, Total};
+use crate::point::Point;
 
 /// An aggregation by folding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +37,22 @@ impl Fold {
     }
 }
 
+impl Fold {
+    fn name(self) -> &'static str {
+        match self {
+            Fold::Sum => "sum",
+            Fold::Avg => "avg",
+            Fold::Min => "min",
+            Fold::Max => "max",
+            Fold::Count => "count",
+            Fold::Group => "group",
+            Fold::Stddev => "stddev",
+            Fold::Stdvar => "stdvar",
+            Fold::Quantile => "quantile",
+        }
+    }
+}
+
 /// The running state of one group over all steps.
 #[derive(Debug)]
 pub(crate) struct Accumulator {
@@ -44,6 +67,8 @@ pub(crate) struct Accumulator {
     mean: Vec<f64>,
     /// All values by step, for quantiles.
     all: Vec<Vec<f64>>,
+    /// What has become of native histograms, by step; empty until there is one.
+    histograms: Vec<Histograms>,
     /// Whether one of the series is to lose its name.
     pub(crate) drop_name: bool,
 }
@@ -63,8 +88,14 @@ impl Accumulator {
             } else {
                 Vec::new()
             },
+            histograms: Vec::new(),
             drop_name: false,
         }
+    }
+
+    /// Whether native histograms have come.
+    pub(crate) fn has_histograms(&self) -> bool {
+        !self.histograms.is_empty()
     }
 
     /// How many floats it takes from the start.
@@ -81,11 +112,7 @@ impl Accumulator {
                 let compensations = &mut self.second[first..first + values.len()];
                 for ((&value, sum), c) in values.iter().zip(sums).zip(compensations) {
                     if is_present(value) {
-                        if is_present(*sum) {
-                            kahan_add(value, sum, c);
-                        } else {
-                            *sum = value;
-                        }
+                        add_to_sum(value, sum, c);
                     }
                 }
             }
@@ -106,6 +133,48 @@ impl Accumulator {
             Fold::Quantile => {
                 for (step, value) in column.iter() {
                     self.all[step].push(value);
+                }
+            }
+        }
+    }
+
+    /// Takes one series in, if it has native histograms or the group has.
+    pub(crate) fn add_mixed(&mut self, column: &Column, notes: &mut Notes<'_>) {
+        let kind = match self.fold {
+            Fold::Sum => Kind::Sum,
+            Fold::Avg => Kind::Average,
+            Fold::Count | Fold::Group => {
+                self.add(column);
+                for (step, _) in column.histograms() {
+                    self.add(&Column::single(*step, 1.0));
+                }
+                return;
+            }
+            Fold::Min | Fold::Max | Fold::Stddev | Fold::Stdvar | Fold::Quantile => {
+                if column.has_histograms() {
+                    let (name, position) = (self.fold.name(), notes.position);
+                    let annotations = &mut notes.annotations;
+                    annotations.histogram_ignored_in_aggregation(name, position);
+                }
+                self.add(column);
+                return;
+            }
+        };
+        self.histograms
+            .resize_with(self.value.len(), Histograms::default);
+        for (step, point) in column.points() {
+            // After two that do not go together nothing is looked at.
+            if let Histograms::Incompatible = self.histograms[step] {
+                continue;
+            }
+            match point {
+                Point::Float(value) if kind == Kind::Sum => {
+                    add_to_sum(value, &mut self.value[step], &mut self.second[step]);
+                }
+                Point::Float(value) => self.add_to_average(step, value),
+                Point::Histogram(h) => {
+                    let floats_first = is_present(self.value[step]);
+                    self.histograms[step].add(kind, &h, floats_first, notes);
                 }
             }
         }
@@ -167,7 +236,7 @@ impl Accumulator {
     }
 
     /// The group's values. `parameter` is the quantile that is asked for.
-    pub(crate) fn finish(self, parameter: &Scalar) -> Column {
+    pub(crate) fn finish(self, parameter: &Scalar, notes: &mut Notes<'_>) -> Column {
         let Accumulator {
             fold,
             mut value,
@@ -175,8 +244,15 @@ impl Accumulator {
             count,
             mean,
             all,
+            histograms,
             ..
         } = self;
+        let mut totals = Vec::new();
+        for (step, histograms) in histograms.into_iter().enumerate() {
+            if let Some(total) = histograms.finish(&mut value[step], notes) {
+                totals.push((step, Arc::new(total)));
+            }
+        }
         if fold == Fold::Quantile {
             let values = all.into_iter().enumerate().map(|(step, mut values)| {
                 if values.is_empty() {
@@ -204,7 +280,77 @@ impl Accumulator {
                 Fold::Min | Fold::Max | Fold::Count | Fold::Group | Fold::Quantile => {}
             }
         }
-        Column::from_steps(value)
+        Column::from_steps(value).with_histograms(totals)
+    }
+}
+
+/// Native histograms of one group at one step, of a sum or average.
+#[derive(Debug, Default)]
+enum Histograms {
+    #[default]
+    None,
+    Total(Box<Total>),
+    /// There was a float before: there will be no result, whatever comes.
+    AfterFloats,
+    /// Exponential and custom buckets.
+    Incompatible,
+}
+
+impl Histograms {
+    fn add(
+        &mut self,
+        kind: Kind,
+        histogram: &FloatHistogram,
+        floats_first: bool,
+        notes: &mut Notes<'_>,
+    ) {
+        match self {
+            Histograms::None if floats_first => *self = Histograms::AfterFloats,
+            Histograms::None => *self = Histograms::Total(Box::new(Total::new(kind, histogram))),
+            Histograms::Total(total) => {
+                if total.add(histogram).is_err() {
+                    notes.mixed_schemas();
+                    *self = Histograms::Incompatible;
+                } else if total.bounds_reconciled {
+                    let position = notes.position;
+                    notes.annotations.bounds_reconciled("aggregation", position);
+                }
+            }
+            Histograms::AfterFloats | Histograms::Incompatible => {}
+        }
+    }
+
+    /// The result, if it is a histogram. Where there are floats too there is none at all.
+    fn finish(self, value: &mut f64, notes: &mut Notes<'_>) -> Option<FloatHistogram> {
+        let position = notes.position;
+        if matches!(self, Histograms::None) {
+            return None;
+        }
+        if is_present(*value) {
+            *value = ABSENT;
+            notes.annotations.mixed_in_aggregation(position);
+            return None;
+        }
+        let Histograms::Total(total) = self else {
+            return None;
+        };
+        if total.hints_collide() {
+            let annotations = &mut notes.annotations;
+            annotations.counter_reset_collision("aggregation", position);
+        }
+        let mut total = total.finish();
+        total.compact(0);
+        Some(total)
+    }
+}
+
+/// The first value is the sum: adding it to 0 would lose the sign of -0.
+#[inline(always)]
+fn add_to_sum(value: f64, sum: &mut f64, compensation: &mut f64) {
+    if is_present(*sum) {
+        kahan_add(value, sum, compensation);
+    } else {
+        *sum = value;
     }
 }
 
@@ -217,13 +363,21 @@ fn pick(old: f64, new: f64, wins: bool) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::annotations::Annotations;
 
     fn fold(fold: Fold, values: &[f64]) -> f64 {
         let mut accumulator = Accumulator::new(fold, 1);
         for &value in values {
             accumulator.add(&Column::single(0, value));
         }
-        accumulator.finish(&Scalar::Constant(0.5)).get(0)
+        let mut notes = Notes {
+            annotations: &mut Annotations::default(),
+            metric: "",
+            position: &(0..0),
+        };
+        accumulator
+            .finish(&Scalar::Constant(0.5), &mut notes)
+            .get(0)
     }
 
     #[test]

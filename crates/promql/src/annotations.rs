@@ -131,10 +131,81 @@ impl Annotations {
         self.inform(format!("{text} {kind}: {metric}"), position);
     }
 
-    pub(crate) fn incompatible_floats(&mut self, operator: &str, position: &Position) {
+    /// What another collector has gathered.
+    pub(crate) fn merge(&mut self, other: Annotations) {
+        self.by_text.extend(other.by_text);
+    }
+
+    pub(crate) fn incompatible_types(
+        &mut self,
+        lhs: &str,
+        operator: &str,
+        rhs: &str,
+        position: &Position,
+    ) {
         let text = "incompatible sample types encountered for binary operator";
         let quoted = gocompat::strconv::quote(operator);
-        self.inform(format!("{text} {quoted}: float {operator} float"), position);
+        self.inform(format!("{text} {quoted}: {lhs} {operator} {rhs}"), position);
+    }
+
+    pub(crate) fn incompatible_layouts(&mut self, operator: &str, position: &Position) {
+        let text = "incompatible bucket layout encountered for binary operator";
+        self.warn(format!("{text} {operator}"), position);
+    }
+
+    pub(crate) fn counter_reset_collision(&mut self, operation: &str, position: &Position) {
+        let text = "conflicting counter resets during histogram";
+        self.warn(format!("{text} {operation}"), position);
+    }
+
+    pub(crate) fn bounds_reconciled(&mut self, operation: &str, position: &Position) {
+        let text = "mismatched custom buckets were reconciled during";
+        self.inform(format!("{text} {operation}"), position);
+    }
+
+    pub(crate) fn mixed_in_aggregation(&mut self, position: &Position) {
+        let text = "encountered a mix of histograms and floats for aggregation";
+        self.warn(text.to_owned(), position);
+    }
+
+    pub(crate) fn mixed_classic_and_native(&mut self, metric: &str, position: &Position) {
+        let text = "vector contains a mix of classic and native histograms";
+        self.warn(for_metric(text, metric), position);
+    }
+
+    pub(crate) fn mixed_exponential_and_custom(&mut self, metric: &str, position: &Position) {
+        let metric = gocompat::strconv::quote(metric);
+        let text = "vector contains a mix of histograms with exponential and custom buckets \
+                    schemas for metric name";
+        self.warn(format!("{text} {metric}"), position);
+    }
+
+    pub(crate) fn histogram_is_no_counter(&mut self, metric: &str, position: &Position) {
+        let metric = gocompat::strconv::quote(metric);
+        let text = "this native histogram metric is not a counter:";
+        self.warn(format!("{text} {metric}"), position);
+    }
+
+    pub(crate) fn histogram_is_no_gauge(&mut self, metric: &str, position: &Position) {
+        let metric = gocompat::strconv::quote(metric);
+        let text = "this native histogram metric is not a gauge:";
+        self.warn(format!("{text} {metric}"), position);
+    }
+
+    pub(crate) fn quantile_is_nan(&mut self, metric: &str, position: &Position) {
+        let text = "input to histogram_quantile has NaN observations, result is NaN";
+        self.inform(for_metric(text, metric), position);
+    }
+
+    pub(crate) fn quantile_is_skewed(&mut self, metric: &str, position: &Position) {
+        let text = "input to histogram_quantile has NaN observations, result is skewed higher";
+        self.inform(for_metric(text, metric), position);
+    }
+
+    pub(crate) fn fraction_without_nan(&mut self, metric: &str, position: &Position) {
+        let text = "input to histogram_fraction has NaN observations, which are excluded from all \
+                    fractions";
+        self.inform(for_metric(text, metric), position);
     }
 
     pub(crate) fn mixed_floats_and_histograms(&mut self, metric: &str, position: &Position) {

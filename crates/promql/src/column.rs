@@ -7,8 +7,13 @@
 //!
 //! A column starts at its first value and ends at its last one: memory follows the samples that
 //! there are, also when series come and go within the queried time.
+//!
+//! Native histograms lie beside the floats, each with its step. A column without any, which is
+//! nearly every one, pays a null pointer for them; what changes floats one by one drops them.
 
 use model::{Labels, METRIC_NAME, STALE_NAN, STALE_NAN_BITS};
+
+use crate::point::{Histogram, Point};
 
 /// What a column holds where there is no value.
 pub(crate) const ABSENT: f64 = STALE_NAN;
@@ -76,6 +81,13 @@ pub(crate) struct Column {
     first: usize,
     /// Empty, or present at both ends.
     values: Vec<f64>,
+    /// Native histograms by rising step; none rather than an empty list, so that a column of floats
+    /// is no larger than it has to be.
+    #[allow(
+        clippy::box_collection,
+        reason = "one word in the many columns that have none"
+    )]
+    histograms: Option<Box<Vec<(usize, Histogram)>>>,
 }
 
 impl Column {
@@ -102,6 +114,47 @@ impl Column {
         Column {
             first: first + begin,
             values,
+            histograms: None,
+        }
+    }
+
+    /// The same floats with these histograms, which have rising steps.
+    pub(crate) fn with_histograms(mut self, histograms: Vec<(usize, Histogram)>) -> Column {
+        debug_assert!(histograms.is_sorted_by_key(|(step, _)| *step));
+        self.histograms = (!histograms.is_empty()).then(|| Box::new(histograms));
+        self
+    }
+
+    /// From points with rising steps.
+    pub(crate) fn from_points(
+        steps: usize,
+        points: impl IntoIterator<Item = (usize, Point)>,
+    ) -> Column {
+        let mut floats = Vec::new();
+        let mut histograms = Vec::new();
+        for (step, point) in points {
+            match point {
+                Point::Float(value) => {
+                    if floats.is_empty() {
+                        floats = vec![ABSENT; steps];
+                    }
+                    floats[step] = value;
+                }
+                Point::Histogram(histogram) => histograms.push((step, histogram)),
+            }
+        }
+        Column::from_steps(floats).with_histograms(histograms)
+    }
+
+    /// What there is at the first step, at all of `count` steps.
+    pub(crate) fn repeated(&self, count: usize) -> Column {
+        match self.at(0) {
+            None => Column::default(),
+            Some(Point::Float(value)) => Column::constant(value, count),
+            Some(Point::Histogram(h)) => {
+                let everywhere = (0..count).map(|step| (step, Histogram::clone(&h)));
+                Column::default().with_histograms(everywhere.collect())
+            }
         }
     }
 
@@ -116,10 +169,65 @@ impl Column {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.values.is_empty() && self.histograms.is_none()
     }
 
-    /// The value at a step, [`ABSENT`] outside.
+    /// The native histograms with their steps.
+    pub(crate) fn histograms(&self) -> &[(usize, Histogram)] {
+        self.histograms.as_ref().map_or(&[], |h| h.as_slice())
+    }
+
+    pub(crate) fn has_histograms(&self) -> bool {
+        self.histograms.is_some()
+    }
+
+    /// The native histogram at a step.
+    pub(crate) fn histogram(&self, step: usize) -> Option<&Histogram> {
+        let histograms = self.histograms();
+        let (first, _) = histograms.first()?;
+        // Mostly there is one at every step.
+        let at = match histograms.get(step.checked_sub(*first)?) {
+            Some((found, _)) if *found == step => step - first,
+            _ => histograms.binary_search_by_key(&step, |(s, _)| *s).ok()?,
+        };
+        Some(&histograms[at].1)
+    }
+
+    /// What there is at a step.
+    pub(crate) fn at(&self, step: usize) -> Option<Point> {
+        let value = self.get(step);
+        if is_present(value) {
+            return Some(Point::Float(value));
+        }
+        self.histogram(step).cloned().map(Point::Histogram)
+    }
+
+    /// Whether there is anything at a step.
+    #[inline]
+    pub(crate) fn has(&self, step: usize) -> bool {
+        is_present(self.get(step)) || (self.has_histograms() && self.histogram(step).is_some())
+    }
+
+    /// The steps at which there is anything: first those with floats.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = usize> + '_ {
+        let floats = self.iter().map(|(step, _)| step);
+        floats.chain(self.histograms().iter().map(|(step, _)| *step))
+    }
+
+    /// All that there is, in the order of the steps.
+    pub(crate) fn points(&self) -> Vec<(usize, Point)> {
+        let floats = self.iter().map(|(step, value)| (step, Point::Float(value)));
+        let mut points: Vec<(usize, Point)> = floats.collect();
+        if self.has_histograms() {
+            let histograms = self.histograms().iter();
+            let point = |h: &Histogram| Point::Histogram(Histogram::clone(h));
+            points.extend(histograms.map(|(step, h)| (*step, point(h))));
+            points.sort_by_key(|(step, _)| *step);
+        }
+        points
+    }
+
+    /// The value at a step, [`ABSENT`] outside and where there is a histogram.
     #[inline]
     pub(crate) fn get(&self, step: usize) -> f64 {
         match step.checked_sub(self.first) {
@@ -134,7 +242,7 @@ impl Column {
         (self.first, &self.values)
     }
 
-    /// The steps that have a value, with it.
+    /// The steps that have a float, with it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         let values = self.values.iter().enumerate();
         values
@@ -142,14 +250,22 @@ impl Column {
             .map(|(at, &value)| (self.first + at, value))
     }
 
-    /// How many steps have a value.
+    /// How many steps have a float.
     pub(crate) fn present(&self) -> usize {
         self.values.iter().filter(|v| is_present(**v)).count()
     }
 
-    /// The values changed one by one; `None` takes the value away.
+    /// What its values count as in limits and statistics.
+    pub(crate) fn size_in_samples(&self) -> usize {
+        let histograms = self.histograms().iter().map(|(_, h)| h.size_in_samples());
+        self.present() + histograms.sum::<usize>()
+    }
+
+    /// The floats changed one by one; `None` takes the value away.
     pub(crate) fn filter_map(self, mut f: impl FnMut(usize, f64) -> Option<f64>) -> Column {
-        let Column { first, mut values } = self;
+        let Column {
+            first, mut values, ..
+        } = self;
         for (at, value) in values.iter_mut().enumerate() {
             if is_present(*value) {
                 *value = f(first + at, *value).unwrap_or(ABSENT);
@@ -158,8 +274,37 @@ impl Column {
         Column::from_part(first, values)
     }
 
-    /// The values changed one by one.
+    /// All that there is, changed step by step; `None` takes it away.
+    pub(crate) fn map_points(self, mut f: impl FnMut(usize, Point) -> Option<Point>) -> Column {
+        let steps = self.end();
+        let points = self.points().into_iter();
+        let changed = points.filter_map(|(step, point)| Some((step, f(step, point)?)));
+        Column::from_points(steps, changed)
+    }
+
+    /// The step after the last one at which there is anything.
+    fn end(&self) -> usize {
+        let floats = self.first + self.values.len();
+        let histograms = self.histograms().last().map_or(0, |(step, _)| step + 1);
+        floats.max(histograms)
+    }
+
+    /// Only what is at steps that are to be kept.
+    pub(crate) fn retain(mut self, mut keeps: impl FnMut(usize) -> bool) -> Column {
+        let histograms = self.histograms.take();
+        let column = self.filter_map(|step, value| keeps(step).then_some(value));
+        match histograms {
+            None => column,
+            Some(mut histograms) => {
+                histograms.retain(|(step, _)| keeps(*step));
+                column.with_histograms(*histograms)
+            }
+        }
+    }
+
+    /// The floats changed one by one.
     pub(crate) fn map(mut self, mut f: impl FnMut(f64) -> f64) -> Column {
+        self.histograms = None;
         for value in &mut self.values {
             if is_present(*value) {
                 *value = f(*value);
@@ -168,7 +313,8 @@ impl Column {
         self
     }
 
-    /// Takes the values of `other` in where there is none yet; false if both have one at a step.
+    /// Takes the values of `other` in where there is none yet; false if both have a float at a step,
+    /// or both a histogram.
     #[must_use]
     pub(crate) fn absorb(&mut self, other: &Column) -> bool {
         if other.is_empty() {
@@ -178,8 +324,19 @@ impl Column {
             self.clone_from(other);
             return true;
         }
-        if other.iter().any(|(step, _)| is_present(self.get(step))) {
+        let same_float = other.iter().any(|(step, _)| is_present(self.get(step)));
+        let mut others = other.histograms().iter();
+        if same_float || others.any(|(step, _)| self.histogram(*step).is_some()) {
             return false;
+        }
+        self.absorb_histograms(other);
+        if other.values.is_empty() {
+            return true;
+        }
+        if self.values.is_empty() {
+            self.first = other.first;
+            self.values.clone_from(&other.values);
+            return true;
         }
         let first = self.first.min(other.first);
         let end = (self.first + self.values.len()).max(other.first + other.values.len());
@@ -187,8 +344,18 @@ impl Column {
         for (step, value) in self.iter().chain(other.iter()) {
             values[step - first] = value;
         }
-        *self = Column { first, values };
+        self.first = first;
+        self.values = values;
         true
+    }
+
+    fn absorb_histograms(&mut self, other: &Column) {
+        if !other.has_histograms() {
+            return;
+        }
+        let histograms = self.histograms.get_or_insert_default();
+        histograms.extend_from_slice(other.histograms());
+        histograms.sort_by_key(|(step, _)| *step);
     }
 }
 
@@ -272,6 +439,33 @@ mod tests {
         assert!(column.absorb(&Column::single(4, 4.0)));
         assert_eq!(column.iter().collect::<Vec<_>>(), [(1, 1.0), (4, 4.0)]);
         assert!(!column.absorb(&Column::single(4, 5.0)));
+    }
+
+    #[test]
+    fn histograms_lie_beside_floats() {
+        let histogram = |count: f64| {
+            Histogram::new(model::FloatHistogram {
+                count,
+                ..model::FloatHistogram::default()
+            })
+        };
+        let points = [
+            (0, Point::Float(1.0)),
+            (2, Point::Histogram(histogram(2.0))),
+            (4, Point::Histogram(histogram(3.0))),
+        ];
+        let column = Column::from_points(6, points.clone());
+        assert_eq!(column.points(), points);
+        assert_eq!(column.size_in_samples(), 23);
+        assert_eq!((column.has(2), column.has(3)), (true, false));
+        assert_eq!(column.at(4), Some(points[2].1.clone()));
+        assert_eq!(column.clone().retain(|step| step > 2).points(), points[2..]);
+        assert_eq!(column.clone().map(|v| v).points(), points[..1]);
+        assert_eq!(column.repeated(3), Column::constant(1.0, 3));
+        let mut other = Column::from_points(6, [(2, Point::Float(5.0))]);
+        assert!(other.absorb(&column), "a float and a histogram are no pair");
+        assert!(!other.absorb(&Column::from_points(6, points[1..2].to_vec())));
+        assert_eq!(other.steps().collect::<Vec<_>>(), [0, 2, 2, 4]);
     }
 
     #[test]

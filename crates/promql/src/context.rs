@@ -133,7 +133,7 @@ impl<'q> Charge<'q> {
 
     /// The samples of a column, and its gaps.
     pub(crate) fn add_column(&mut self, column: &Column) -> Result<(), QueryError> {
-        self.add(column.present() as u64)?;
+        self.add(column.size_in_samples() as u64)?;
         self.add_cells(column.parts().1.len() as u64)
     }
 

@@ -19,7 +19,7 @@ use rayon::slice::ParallelSliceMut;
 use storage::{Querier, SelectHints};
 
 use self::notes::Noter;
-use crate::annotations::Annotations;
+use crate::annotations::{Annotations, Position};
 use crate::column::{Column, Scalar, Series, Steps, is_metadata_label};
 use crate::context::{Budget, Charge, Counts, Deadline, EVALUATION};
 use crate::error::QueryError;
@@ -28,7 +28,8 @@ use crate::functions::Function;
 use crate::gomath;
 use crate::options::{Features, SubqueryStep};
 use crate::plan::{Call, Kind, Node, Selector, Type};
-use crate::source::{Histograms, InstantSource, Note, Reading};
+use crate::point::Point;
+use crate::source::{InstantSource, Reading};
 use crate::value::{MatrixSeries, Value, VectorSample};
 use crate::window::{RangeFunction, Reach, Windows};
 
@@ -120,10 +121,18 @@ impl<'q> Evaluator<'q> {
             Type::Vector => {
                 let set = self.series(scope, node)?;
                 let series = self.finish_names(set.series)?.into_iter();
-                let sample = |series: Series| VectorSample {
-                    value: series.column.get(0),
-                    labels: series.labels,
-                    timestamp_ms,
+                let sample = |series: Series| {
+                    let histogram = series.column.histogram(0).cloned();
+                    let value = match histogram {
+                        None => series.column.get(0),
+                        Some(_) => 0.0,
+                    };
+                    VectorSample {
+                        value,
+                        histogram,
+                        labels: series.labels,
+                        timestamp_ms,
+                    }
                 };
                 Value::Vector(
                     series
@@ -162,15 +171,12 @@ impl<'q> Evaluator<'q> {
         }
         match &node.kind {
             Kind::Selector(selector) => {
-                let mut reading = Reading::new(Histograms::Refuse);
-                if selector.reach == Reach::Smoothed {
-                    reading.note = Note::Mixed(node.position.clone());
-                }
+                let reading = reading(selector, &node.position);
                 self.selector(scope, selector, reading)
             }
             Kind::Negate(inner) => {
                 let (flow, fixed) = self.named_flow(scope, inner)?;
-                self.map(scope, flow, Box::new(|c| c.map(|v| -v)), true, fixed)
+                self.map(scope, flow, Box::new(|c, _| negated(c)), true, fixed)
             }
             Kind::Binary(binary) => self.binary(scope, binary, &node.position),
             Kind::Aggregate(aggregate) => self.aggregate(scope, aggregate).map(Flow::ready),
@@ -275,8 +281,8 @@ impl<'q> Evaluator<'q> {
         let steps = scope.steps.count;
         let mut noter = Noter::new(flow, shared);
         let (annotations, counts) = (&mut self.annotations, &mut scope.counts);
-        flow.drain(steps, shared.pool, shared.deadline, |index, piece| {
-            noter.note(index, &piece, annotations, counts)?;
+        flow.drain(steps, shared.pool, shared.deadline, |index, mut piece| {
+            noter.note(index, &mut piece, annotations, counts)?;
             if piece.column.is_empty() {
                 return Ok(());
             }
@@ -364,9 +370,10 @@ impl<'q> Evaluator<'q> {
         self.repeat_counts(scope, &first);
         if count > 1 {
             for series in &mut set.series {
-                set.charge.add(count as u64 - 1)?;
+                let size = series.column.size_in_samples() as u64;
+                set.charge.add(size * (count as u64 - 1))?;
                 set.charge.add_cells(count as u64)?;
-                series.column = Column::constant(series.column.get(0), count);
+                series.column = series.column.repeated(count);
             }
         }
         set.series.retain(|s| !s.column.is_empty());
@@ -478,6 +485,31 @@ pub(crate) fn sort_by_labels<T: Send>(
     }
 }
 
+/// How a selector is read that stands at a place of the query.
+fn reading(selector: &Selector, position: &Position) -> Reading {
+    Reading {
+        position: position.clone(),
+        without_buckets: selector.without_buckets,
+        ..Reading::default()
+    }
+}
+
+fn negated(column: Column) -> Column {
+    if !column.has_histograms() {
+        return column.map(|value| -value);
+    }
+    column.map_points(|_, point| {
+        Some(match point {
+            Point::Float(value) => Point::Float(-value),
+            Point::Histogram(histogram) => {
+                let mut negated = (*histogram).clone();
+                negated.multiply(-1.0);
+                negated.into()
+            }
+        })
+    })
+}
+
 /// Whether all series of a vector surely have the same metric name.
 fn fixes_name(node: &Node) -> bool {
     match &node.kind {
@@ -504,9 +536,14 @@ fn range_fixes_name(node: &Node) -> bool {
 
 fn text(node: &Node) -> Result<&str> {
     match &node.kind {
-        Kind::Text(text) => Ok(text),
+        Kind::Text(text) => Ok(&text.value),
         _ => Err(unexpected("not a text")),
     }
+}
+
+/// Whether a text can be the name of a label: any that is not empty, as names are UTF-8.
+fn is_label_name(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Text(text) if !text.value.is_empty() && text.not_utf8.is_none())
 }
 
 /// Merges series with the same labels; an error if two of them have a value at the same step.
@@ -547,10 +584,17 @@ fn refuse_same(series: &[Series]) -> Result<()> {
 /// Columns as points; series without any are left out.
 fn matrix(series: Vec<Series>, steps: Steps) -> Vec<MatrixSeries> {
     let points = |column: &Column| column.iter().map(|(step, v)| (steps.at(step), v)).collect();
+    let histograms = |column: &Column| {
+        let histograms = column.histograms().iter();
+        histograms
+            .map(|(step, h)| (steps.at(*step), Arc::clone(h)))
+            .collect()
+    };
     let series = series.into_iter().filter(|s| !s.column.is_empty());
     series
         .map(|series| MatrixSeries {
             points: points(&series.column),
+            histograms: histograms(&series.column),
             labels: series.labels,
         })
         .collect()

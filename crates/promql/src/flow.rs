@@ -13,11 +13,12 @@ use model::Labels;
 use rayon::prelude::*;
 use storage::{Samples, Series as StoredSeries};
 
+use crate::annotations::Annotations;
 use crate::column::{Column, Series, is_metadata_label};
 use crate::context::{Charge, Deadline, EVALUATION};
 use crate::error::QueryError;
 use crate::source::{InstantSource, RangedSource};
-use crate::window::{Walk, WindowCounts};
+use crate::window::WindowCounts;
 
 /// Series that are made while those of the batch before are taken: at most so many,
 const BATCH_SERIES_MAX: usize = 2_048;
@@ -32,8 +33,8 @@ const TASK_SERIES_MAX: usize = 64;
 /// other threads takes longer.
 const PARALLEL_VALUES_MIN: usize = 4_096;
 
-/// Changes the values of one series.
-pub(crate) type Map = Box<dyn Fn(Column) -> Column + Send + Sync>;
+/// Changes the values of one series, and says what there is to say about it.
+pub(crate) type Map = Box<dyn Fn(Column, &mut Annotations) -> Column + Send + Sync>;
 
 /// Series of a storage, shared by all parts of a query that select them.
 pub(crate) type Stored = Arc<Vec<Box<dyn StoredSeries>>>;
@@ -63,10 +64,10 @@ pub(crate) struct Flow<'q> {
 pub(crate) struct Piece {
     pub(crate) column: Column,
     pub(crate) windows: WindowCounts,
-    /// How many values the source gave, before any filter.
+    /// How many floats the source gave, before any filter.
     pub(crate) sourced: u64,
-    /// A histogram was left out, or met a float in the same range.
-    pub(crate) mixed: bool,
+    /// What was said on the way.
+    pub(crate) annotations: Annotations,
 }
 
 impl<'q> Flow<'q> {
@@ -123,35 +124,26 @@ impl<'q> Flow<'q> {
         let mut piece = match &self.source {
             Source::Ready(set) => Piece::of(set.series[index].column.clone()),
             Source::Instant(source) => {
-                let (column, mixed) = source.column(index, scratch)?;
+                let mut annotations = Annotations::default();
+                let column = source.column(index, scratch, &mut annotations)?;
                 Piece {
                     windows: source.counts(&column),
-                    mixed,
+                    annotations,
                     ..Piece::of(column)
                 }
             }
             Source::Ranged(source) => {
-                let policy = source.function.histograms();
-                let mixed = source
-                    .ranges
-                    .read(index, &source.windows, policy, scratch)?;
-                let walk = Walk {
-                    times: &scratch.timestamps,
-                    values: &scratch.values,
-                    windows: &source.windows,
-                    per_step: source.per_step,
-                };
-                let (column, windows) = walk.apply(source.function, &source.arguments);
+                let mut annotations = Annotations::default();
+                let (column, windows) = source.column(index, scratch, &mut annotations)?;
                 Piece {
-                    sourced: column.present() as u64,
-                    column,
                     windows,
-                    mixed,
+                    annotations,
+                    ..Piece::of(column)
                 }
             }
         };
         for map in &self.maps {
-            piece.column = map(piece.column);
+            piece.column = map(piece.column, &mut piece.annotations);
         }
         Ok(piece)
     }
@@ -224,7 +216,7 @@ impl Piece {
             sourced: column.present() as u64,
             column,
             windows: WindowCounts::default(),
-            mixed: false,
+            annotations: Annotations::default(),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The functions of PromQL by name, sorted into the ways in which they are evaluated.
 
 use gocompat::math;
+use model::FloatHistogram;
 
 use crate::dates::DatePart;
+use crate::native::quantiles::variance;
 use crate::plan::Type;
 use crate::window::RangeFunction;
 
@@ -40,8 +42,35 @@ pub(crate) enum Function {
     HistogramQuantiles,
     HistogramFraction,
     /// Of native histograms only: floats are left out.
-    NativeHistogram,
+    NativeHistogram(HistogramPart),
     Info,
+}
+
+/// A number that a native histogram gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HistogramPart {
+    Average,
+    Count,
+    Sum,
+    Deviation,
+    Variance,
+}
+
+impl HistogramPart {
+    pub(crate) fn of(self, histogram: &FloatHistogram) -> f64 {
+        match self {
+            HistogramPart::Average => histogram.sum / histogram.count,
+            HistogramPart::Count => histogram.count,
+            HistogramPart::Sum => histogram.sum,
+            HistogramPart::Deviation => variance(histogram).sqrt(),
+            HistogramPart::Variance => variance(histogram),
+        }
+    }
+
+    /// Whether it depends on more than count and sum.
+    pub(crate) fn needs_buckets(self) -> bool {
+        matches!(self, HistogramPart::Deviation | HistogramPart::Variance)
+    }
 }
 
 impl Function {
@@ -84,8 +113,11 @@ impl Function {
             "histogram_quantile" => F::HistogramQuantile,
             "histogram_quantiles" => F::HistogramQuantiles,
             "histogram_fraction" => F::HistogramFraction,
-            "histogram_avg" | "histogram_count" | "histogram_sum" | "histogram_stddev"
-            | "histogram_stdvar" => F::NativeHistogram,
+            "histogram_avg" => F::NativeHistogram(HistogramPart::Average),
+            "histogram_count" => F::NativeHistogram(HistogramPart::Count),
+            "histogram_sum" => F::NativeHistogram(HistogramPart::Sum),
+            "histogram_stddev" => F::NativeHistogram(HistogramPart::Deviation),
+            "histogram_stdvar" => F::NativeHistogram(HistogramPart::Variance),
             "info" => F::Info,
             _ => return None,
         })

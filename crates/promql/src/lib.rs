@@ -14,8 +14,11 @@
 //! Results, errors, notes and their order are upstream's wherever upstream's are determined; the
 //! order in which it walks over its hash tables is not.
 //!
-//! Limits: native histograms are refused by name where they would matter (`source`); samples in
-//! memory, gaps between them, steps, time and queries at a time are bounded (`context`, `gate`).
+//! Native histograms lie beside the floats of a column and have ways of their own (`native`), so
+//! that series of floats do not pay for them.
+//!
+//! Limits: samples in memory, gaps between them, steps, time and queries at a time are bounded
+//! (`context`, `gate`); a histogram counts by its size.
 
 mod aggregate;
 mod annotations;
@@ -32,9 +35,11 @@ mod functions;
 mod gate;
 mod gomath;
 mod metrics;
+mod native;
 mod options;
 mod plan;
 mod planner;
+mod point;
 mod source;
 mod stats;
 mod value;

@@ -18,7 +18,7 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Number(f64),
-    Text(String),
+    Text(Text),
     Selector(Selector),
     Range(RangeSelector),
     Subquery(Box<Subquery>),
@@ -28,6 +28,15 @@ pub(crate) enum Kind {
     Call(Call),
     /// The same at all steps: evaluated at the first one only.
     Invariant(Box<Node>),
+}
+
+/// A text of the query.
+#[derive(Debug)]
+pub(crate) struct Text {
+    /// With replacement characters where it is no UTF-8.
+    pub(crate) value: String,
+    /// As the query writes it, if it is no UTF-8: then it is no name of a label.
+    pub(crate) not_utf8: Option<String>,
 }
 
 /// What a part of a query evaluates to.
@@ -46,6 +55,8 @@ pub(crate) struct Selector {
     /// `@`, `start()` and `end()` resolved.
     pub(crate) at_ms: Option<i64>,
     pub(crate) reach: Reach,
+    /// Only counts and sums of native histograms matter.
+    pub(crate) without_buckets: bool,
 }
 
 impl Selector {

@@ -4,7 +4,7 @@
 //! numbers and times, parentheses go, functions are looked up, and the highest parts that are the
 //! same at all steps are wrapped, so that they are evaluated once.
 
-use promql_syntax::ast::{self, AtModifier, Cardinality, Expr, UnaryOp};
+use promql_syntax::ast::{self, AtModifier, BinaryOp, Cardinality, Expr, UnaryOp};
 
 use crate::aggregate::Fold;
 use crate::error::QueryError;
@@ -12,7 +12,7 @@ use crate::functions::Function;
 use crate::gomath::seconds;
 use crate::plan::{
     Aggregate, AggregateOp, Binary, Call, Grouping, Kind, Matching, Node, RangeSelector, Selector,
-    Subquery,
+    Subquery, Text,
 };
 use crate::window::Reach;
 
@@ -50,7 +50,62 @@ impl Part {
 
 /// Plans a query whose durations are resolved.
 pub(crate) fn plan(expr: &Expr, times: QueryTimes) -> Result<Node, QueryError> {
-    Ok(part(expr, times)?.wrapped())
+    let mut node = part(expr, times)?.wrapped();
+    spare_buckets(&mut node, Buckets::Unknown);
+    Ok(node)
+}
+
+/// What the way from the root of the plan says of the buckets of native histograms.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Buckets {
+    /// Nothing yet: then they are read.
+    Unknown,
+    /// They do not show in the result.
+    Spared,
+    /// They are looked at on the way. Subqueries too: they find resets by looking at them.
+    Needed,
+}
+
+/// Marks the selectors of which only counts and sums matter.
+fn spare_buckets(node: &mut Node, buckets: Buckets) {
+    let all = |nodes: &mut [Node], buckets: Buckets| {
+        nodes
+            .iter_mut()
+            .for_each(|node| spare_buckets(node, buckets));
+    };
+    match &mut node.kind {
+        Kind::Number(_) | Kind::Text(_) => {}
+        Kind::Selector(selector) | Kind::Range(RangeSelector { selector, .. }) => {
+            selector.without_buckets = buckets == Buckets::Spared;
+        }
+        Kind::Subquery(subquery) => spare_buckets(&mut subquery.expr, Buckets::Needed),
+        Kind::Negate(inner) | Kind::Invariant(inner) => spare_buckets(inner, buckets),
+        Kind::Binary(binary) => {
+            let trims = matches!(binary.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
+            let buckets = if trims { Buckets::Needed } else { buckets };
+            spare_buckets(&mut binary.lhs, buckets);
+            spare_buckets(&mut binary.rhs, buckets);
+        }
+        Kind::Aggregate(aggregate) => {
+            spare_buckets(&mut aggregate.expr, buckets);
+            if let Some(param) = &mut aggregate.param {
+                spare_buckets(param, buckets);
+            }
+        }
+        Kind::Call(call) => {
+            let buckets = match call.function {
+                Function::HistogramQuantile
+                | Function::HistogramQuantiles
+                | Function::HistogramFraction => Buckets::Needed,
+                Function::NativeHistogram(part) if !part.needs_buckets() => match buckets {
+                    Buckets::Needed => Buckets::Needed,
+                    Buckets::Unknown | Buckets::Spared => Buckets::Spared,
+                },
+                _ => buckets,
+            };
+            all(&mut call.args, buckets);
+        }
+    }
 }
 
 fn part(expr: &Expr, times: QueryTimes) -> Result<Part, QueryError> {
@@ -64,7 +119,13 @@ fn part(expr: &Expr, times: QueryTimes) -> Result<Part, QueryError> {
     };
     Ok(match expr {
         Expr::Number(number) => at(Kind::Number(number.value), true, false),
-        Expr::String(text) => at(Kind::Text(text.value.clone()), true, false),
+        Expr::String(text) => {
+            let text = Text {
+                value: text.value.clone(),
+                not_utf8: text.bytes.as_ref().map(|_| expr.to_string()),
+            };
+            at(Kind::Text(text), true, false)
+        }
         Expr::Paren(paren) => part(&paren.expr, times)?,
         Expr::Vector(vector) => {
             let selector = selector(vector, times);
@@ -197,6 +258,7 @@ fn selector(vector: &ast::VectorSelector, times: QueryTimes) -> Selector {
         } else {
             Reach::Inside
         },
+        without_buckets: false,
     }
 }
 

@@ -1,27 +1,22 @@
 //! Where series come from: samples of a storage or of a subquery, at steps or over ranges.
 //!
-//! This is also where native histograms are met. They are not evaluated yet: where they would
-//! matter the query is refused, and where upstream leaves them out or only counts them, so do we.
+//! Nearly all series have floats only. Where native histograms are met among the samples of one,
+//! it goes the ways of [`native`](crate::native).
 
-use model::Labels;
+use std::sync::Arc;
+
+use model::histogram::CounterResetHint;
+use model::{FloatHistogram, Labels};
 use storage::Samples;
 
-use crate::annotations::Position;
-use crate::column::{ABSENT, Column, Scalar, Steps, is_present};
+use crate::annotations::{Annotations, Position};
+use crate::column::{Column, Scalar, Steps, is_present};
 use crate::error::QueryError;
 use crate::flow::{SeriesSet, Stored};
-use crate::window::{RangeFunction, Reach, WindowCounts, Windows, latest};
-
-/// What to do where native histograms are met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Histograms {
-    /// They cannot be evaluated yet.
-    Refuse,
-    /// What is asked for leaves them out.
-    Ignore,
-    /// What is asked for takes any sample.
-    Count,
-}
+use crate::native::ranges::MixedWalk;
+use crate::native::{Notes, extended, stats};
+use crate::point::{Histogram, Point};
+use crate::window::{RangeFunction, Reach, Walk, WindowCounts, Windows, latest};
 
 /// Where the samples of ranges come from.
 pub(crate) enum Ranges<'q> {
@@ -52,36 +47,50 @@ impl Ranges<'_> {
         }
     }
 
-    /// The samples of a series that windows can see, without staleness markers. True if there
-    /// were floats and histograms.
+    /// The samples of a series that windows can see, without staleness markers.
     pub(crate) fn read(
         &self,
         index: usize,
         windows: &Windows,
-        histograms: Histograms,
         out: &mut Samples,
-    ) -> Result<bool, QueryError> {
+    ) -> Result<(), QueryError> {
         out.clear();
         let (min_ms, max_ms) = windows.read_range_ms();
         match self {
             Ranges::Stored(series) => {
                 series[index].read(min_ms, max_ms, out)?;
                 drop_markers(out);
-                let mixed = !out.histograms.is_empty() && !out.values.is_empty();
-                admit_histograms(series[index].labels(), histograms, out)?;
-                Ok(mixed)
             }
             Ranges::Computed(set, steps) => {
-                for (step, value) in set.series[index].column.iter() {
+                let column = &set.series[index].column;
+                for (step, value) in column.iter() {
                     out.push(steps.at(step), value);
                 }
-                Ok(false)
+                let histograms = column.histograms().iter();
+                let histograms = histograms.map(|(step, h)| (steps.at(*step), without_hint(h)));
+                out.histograms.extend(histograms);
             }
         }
+        Ok(())
+    }
+}
+
+/// A subquery may skip the sample of a reset or repeat it, so that what the samples say of resets
+/// no longer holds.
+fn without_hint(histogram: &Histogram) -> Histogram {
+    match histogram.counter_reset_hint {
+        CounterResetHint::Unknown | CounterResetHint::Gauge => Arc::clone(histogram),
+        CounterResetHint::Reset | CounterResetHint::NotReset => Arc::new(FloatHistogram {
+            counter_reset_hint: CounterResetHint::Unknown,
+            ..(**histogram).clone()
+        }),
     }
 }
 
 fn drop_markers(samples: &mut Samples) {
+    if !samples.histograms.is_empty() {
+        samples.histograms.retain(|(_, h)| !h.is_stale());
+    }
     if samples.values.iter().all(|&v| is_present(v)) {
         return;
     }
@@ -97,80 +106,19 @@ fn drop_markers(samples: &mut Samples) {
     samples.timestamps.truncate(kept);
 }
 
-/// Deals with the histograms of a range: none are left afterwards.
-fn admit_histograms(
-    labels: &Labels,
-    histograms: Histograms,
-    samples: &mut Samples,
-) -> Result<(), QueryError> {
-    samples.histograms.retain(|(_, h)| is_present(h.sum));
-    if samples.histograms.is_empty() {
-        return Ok(());
-    }
-    match histograms {
-        Histograms::Refuse => return Err(refuse_histograms(labels)),
-        Histograms::Ignore => samples.histograms.clear(),
-        // Whatever the value: only that there is one matters.
-        Histograms::Count => merge_histograms(samples, 1.0),
-    }
-    Ok(())
-}
-
-/// Puts a float in the place of every histogram.
-fn merge_histograms(samples: &mut Samples, value: f64) {
-    let floats = samples
-        .timestamps
-        .iter()
-        .copied()
-        .zip(samples.values.iter().copied());
-    let others = samples
-        .histograms
-        .iter()
-        .map(|(time_ms, h)| (*time_ms, if is_present(h.sum) { value } else { ABSENT }));
-    let mut merged: Vec<(i64, f64)> = floats.chain(others).collect();
-    merged.sort_by_key(|&(time_ms, _)| time_ms);
-    samples.clear();
-    for (time_ms, value) in merged {
-        samples.push(time_ms, value);
-    }
-}
-
-pub(crate) fn refuse_histograms(labels: &Labels) -> QueryError {
-    QueryError::Execution(format!(
-        "native histograms are not supported yet, and {labels} has some"
-    ))
-}
-
-/// What is said where histograms were left out.
-#[derive(Debug, Clone)]
-pub(crate) enum Note {
-    Nothing,
-    /// The aggregation that left them out, and the place that upstream gives it.
-    Aggregation(&'static str, Position),
-    /// A smoothed selector does not interpolate between floats and histograms.
-    Mixed(Position),
-}
-
 /// How a selector is read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Reading {
-    pub(crate) histograms: Histograms,
     /// The time of the samples instead of their value.
     pub(crate) as_time: bool,
+    /// But histograms themselves even then.
+    pub(crate) keeps_histograms: bool,
     /// What calls it, for the storage.
     pub(crate) function: &'static str,
-    pub(crate) note: Note,
-}
-
-impl Reading {
-    pub(crate) fn new(histograms: Histograms) -> Reading {
-        Reading {
-            histograms,
-            as_time: false,
-            function: "",
-            note: Note::Nothing,
-        }
-    }
+    /// Of the selector, for what is said about it.
+    pub(crate) position: Position,
+    /// Only counts and sums of histograms matter.
+    pub(crate) without_buckets: bool,
 }
 
 /// A selector's values at the steps.
@@ -182,64 +130,112 @@ pub(crate) struct InstantSource {
 }
 
 impl InstantSource {
-    /// The values of a series, and whether a histogram was left out.
+    /// The values of a series.
     pub(crate) fn column(
         &self,
         index: usize,
         scratch: &mut Samples,
-    ) -> Result<(Column, bool), QueryError> {
+        annotations: &mut Annotations,
+    ) -> Result<Column, QueryError> {
         scratch.clear();
         let series = &self.series[index];
         let (min_ms, max_ms) = self.windows.read_range_ms();
         series.read(min_ms, max_ms, scratch)?;
         if self.windows.reach == Reach::Smoothed {
-            return self.smoothed(series.labels(), scratch);
+            return Ok(self.smoothed(series.labels(), scratch, annotations));
         }
-        let hidden = !scratch.histograms.is_empty() && self.admit(series.labels(), scratch)?;
+        if !scratch.histograms.is_empty() {
+            if self.reading.without_buckets {
+                stats::strip(&mut scratch.histograms);
+            }
+            return Ok(self.latest_of_both(scratch));
+        }
         let (times, values) = (&scratch.timestamps, &scratch.values);
-        Ok((
-            latest(times, values, &self.windows, self.reading.as_time),
-            hidden,
-        ))
+        Ok(latest(times, values, &self.windows, self.reading.as_time))
+    }
+
+    /// The newest sample at each step, float or histogram.
+    fn latest_of_both(&self, samples: &Samples) -> Column {
+        let windows = &self.windows;
+        let (mut floats, mut histograms) = (0, 0);
+        let mut points = Vec::new();
+        for step in 0..windows.steps.count {
+            let end_ms = windows.end_ms(step);
+            while samples.timestamps.get(floats).is_some_and(|t| *t <= end_ms) {
+                floats += 1;
+            }
+            let newer = |at: usize| {
+                samples
+                    .histograms
+                    .get(at)
+                    .is_some_and(|(t, _)| *t <= end_ms)
+            };
+            while newer(histograms) {
+                histograms += 1;
+            }
+            let float = floats.checked_sub(1).map(|at| samples.timestamps[at]);
+            let histogram = histograms.checked_sub(1).map(|at| &samples.histograms[at]);
+            let histogram = histogram.filter(|(t, _)| float.is_none_or(|float| *t > float));
+            let (time_ms, point) = match (float, histogram) {
+                (_, Some((_, h))) if h.is_stale() => continue,
+                (_, Some((time_ms, h))) => (*time_ms, Point::Histogram(Arc::clone(h))),
+                (Some(time_ms), None) => (time_ms, Point::Float(samples.values[floats - 1])),
+                (None, None) => continue,
+            };
+            if time_ms <= end_ms - windows.lookback_ms {
+                continue;
+            }
+            let point = match point {
+                Point::Float(value) if !is_present(value) => continue,
+                Point::Histogram(_) if self.reading.keeps_histograms => point,
+                _ if self.reading.as_time => Point::Float(time_ms as f64 / 1000.0),
+                point => point,
+            };
+            points.push((step, point));
+        }
+        Column::from_points(windows.steps.count, points)
     }
 
     fn smoothed(
         &self,
         labels: &Labels,
         samples: &mut Samples,
-    ) -> Result<(Column, bool), QueryError> {
+        annotations: &mut Annotations,
+    ) -> Column {
         drop_markers(samples);
-        samples.histograms.retain(|(_, h)| is_present(h.sum));
         let (times, values) = (&samples.timestamps, &samples.values);
-        let column = crate::extended::smoothed_instant(times, values, &self.windows);
+        let floats = crate::extended::smoothed_instant(times, values, &self.windows);
         if samples.histograms.is_empty() {
-            return Ok((column, false));
+            return floats;
         }
-        let reach_ms = self.windows.lookback_ms;
-        let steps = self.windows.steps.count;
-        let sees = |step: usize, time_ms: i64| {
-            let at_ms = self.windows.end_ms(step);
-            time_ms > at_ms - reach_ms && time_ms <= at_ms + reach_ms
+        let mut notes = Notes {
+            annotations,
+            metric: labels.metric_name(),
+            position: &self.reading.position,
         };
-        let mut mixed = vec![false; steps];
-        for (step, mixed) in mixed.iter_mut().enumerate() {
-            if !samples
+        let reach_ms = self.windows.lookback_ms;
+        let mut points = Vec::new();
+        for step in 0..self.windows.steps.count {
+            let at_ms = self.windows.end_ms(step);
+            let sees = |time_ms: i64| time_ms > at_ms - reach_ms && time_ms <= at_ms + reach_ms;
+            let low = samples
                 .histograms
-                .iter()
-                .any(|(time_ms, _)| sees(step, *time_ms))
-            {
-                continue;
-            }
-            *mixed = times.iter().any(|&time_ms| sees(step, time_ms));
-            if !*mixed && self.reading.histograms == Histograms::Refuse {
-                return Err(refuse_histograms(labels));
-            }
+                .partition_point(|(t, _)| *t <= at_ms - reach_ms);
+            let high = samples
+                .histograms
+                .partition_point(|(t, _)| *t <= at_ms + reach_ms);
+            let histograms = &samples.histograms[low..high];
+            let point = if histograms.is_empty() {
+                floats.at(step)
+            } else if times.iter().any(|&time_ms| sees(time_ms)) {
+                notes.mixed_with_floats();
+                None
+            } else {
+                extended::smoothed_instant(histograms, at_ms, &mut notes).map(Point::from)
+            };
+            points.extend(point.map(|point| (step, point)));
         }
-        let any = mixed.contains(&true);
-        Ok((
-            column.filter_map(|step, value| (!mixed[step]).then_some(value)),
-            any,
-        ))
+        Column::from_points(self.windows.steps.count, points)
     }
 
     /// The samples behind a column: one for every value. Upstream does not count those between
@@ -248,36 +244,22 @@ impl InstantSource {
         if self.windows.reach == Reach::Smoothed {
             return WindowCounts::default();
         }
-        let present = column.present() as u64;
+        let size = column.size_in_samples() as u64;
         let per_step = self.per_step.then(|| {
             let mut per_step = vec![(0, 0); self.windows.steps.count];
             column.iter().for_each(|(step, _)| per_step[step] = (1, 1));
+            for (step, histogram) in column.histograms() {
+                let size = histogram.size_in_samples() as u64;
+                per_step[*step] = (size, size);
+            }
             per_step
         });
         WindowCounts {
-            total: present,
-            read: present,
+            total: size,
+            read: size,
             peak: 0,
             per_step,
         }
-    }
-
-    /// A histogram hides older floats even if it is left out itself. True if one was left out
-    /// at some step.
-    fn admit(&self, labels: &Labels, samples: &mut Samples) -> Result<bool, QueryError> {
-        let mut met = false;
-        if self.reading.histograms != Histograms::Count {
-            let mut only = samples.clone();
-            only.values.fill(ABSENT);
-            merge_histograms(&mut only, 1.0);
-            met = !latest(&only.timestamps, &only.values, &self.windows, false).is_empty();
-        }
-        if met && self.reading.histograms == Histograms::Refuse {
-            return Err(refuse_histograms(labels));
-        }
-        let counted = self.reading.histograms == Histograms::Count;
-        merge_histograms(samples, if counted { 1.0 } else { ABSENT });
-        Ok(met)
     }
 }
 
@@ -290,4 +272,41 @@ pub(crate) struct RangedSource<'q> {
     /// Of the first argument, for annotations.
     pub(crate) position: Position,
     pub(crate) per_step: bool,
+    /// Only counts and sums of histograms matter.
+    pub(crate) without_buckets: bool,
+}
+
+impl RangedSource<'_> {
+    /// The function's values for one series.
+    pub(crate) fn column(
+        &self,
+        index: usize,
+        scratch: &mut Samples,
+        annotations: &mut Annotations,
+    ) -> Result<(Column, WindowCounts), QueryError> {
+        self.ranges.read(index, &self.windows, scratch)?;
+        if scratch.histograms.is_empty() {
+            let walk = Walk {
+                times: &scratch.timestamps,
+                values: &scratch.values,
+                windows: &self.windows,
+                per_step: self.per_step,
+            };
+            return Ok(walk.apply(self.function, &self.arguments));
+        }
+        if self.without_buckets {
+            stats::strip(&mut scratch.histograms);
+        }
+        let walk = MixedWalk {
+            samples: scratch,
+            windows: &self.windows,
+            per_step: self.per_step,
+        };
+        let mut notes = Notes {
+            annotations,
+            metric: self.ranges.labels(index).metric_name(),
+            position: &self.position,
+        };
+        Ok(walk.apply(self.function, &self.arguments, &mut notes))
+    }
 }

@@ -1,6 +1,8 @@
 //! What a query answers.
 
-use model::Labels;
+use std::sync::Arc;
+
+use model::{FloatHistogram, Labels};
 
 /// One series at one time.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,8 +11,10 @@ pub struct VectorSample {
     pub labels: Labels,
     /// The evaluation time in milliseconds, not the time of the sample in storage.
     pub timestamp_ms: i64,
-    /// The value.
+    /// The value; 0 if it is a native histogram.
     pub value: f64,
+    /// The value if it is a native histogram.
+    pub histogram: Option<Arc<FloatHistogram>>,
 }
 
 /// One series over time.
@@ -18,14 +22,14 @@ pub struct VectorSample {
 pub struct MatrixSeries {
     /// The labels, the metric's name among them if it was kept.
     pub labels: Labels,
-    /// Time in milliseconds and value, oldest first; never empty in an answer.
+    /// Time in milliseconds and value, oldest first. In an answer there are some, or some
+    /// histograms.
     pub points: Vec<(i64, f64)>,
+    /// Time in milliseconds and native histogram, oldest first. A time has a float or a histogram.
+    pub histograms: Vec<(i64, Arc<FloatHistogram>)>,
 }
 
 /// The answer of a query: one of PromQL's four types.
-///
-/// Native histograms are not evaluated yet; they will add a column beside the floats of
-/// [`MatrixSeries`] and a value beside the one of [`VectorSample`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// A number.

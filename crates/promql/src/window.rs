@@ -11,11 +11,9 @@
 use std::collections::VecDeque;
 
 use crate::column::{ABSENT, Column, Scalar, Steps};
-
 use crate::gomath::{kahan_add, quantile, seconds};
-use crate::source::Histograms;
 
-/// A function over a range of floats.
+/// A function over a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RangeFunction {
     Rate,
@@ -97,39 +95,6 @@ impl RangeFunction {
         found.map_or("", |(name, _)| name)
     }
 
-    /// What it does with native histograms in its range.
-    pub(crate) fn histograms(self) -> Histograms {
-        use RangeFunction as F;
-        match self {
-            F::CountOverTime
-            | F::PresentOverTime
-            | F::AbsentOverTime
-            | F::TsOfFirstOverTime
-            | F::TsOfLastOverTime => Histograms::Count,
-            _ if self.informs_of_histograms() => Histograms::Ignore,
-            _ => Histograms::Refuse,
-        }
-    }
-
-    /// Whether it leaves out native histograms, and says so.
-    pub(crate) fn informs_of_histograms(self) -> bool {
-        use RangeFunction as F;
-        matches!(
-            self,
-            F::Deriv
-                | F::PredictLinear
-                | F::MinOverTime
-                | F::MaxOverTime
-                | F::QuantileOverTime
-                | F::StddevOverTime
-                | F::StdvarOverTime
-                | F::MadOverTime
-                | F::TsOfMinOverTime
-                | F::TsOfMaxOverTime
-                | F::DoubleExponentialSmoothing
-        )
-    }
-
     /// Whether the metric's name stays: these act like an offset.
     pub(crate) fn keeps_name(self) -> bool {
         matches!(
@@ -193,6 +158,13 @@ impl Windows {
     }
 }
 
+/// The borders of a range, without margins; the left one is outside.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Borders {
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
+}
+
 /// What walking over the windows of one series has shown.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WindowCounts {
@@ -223,6 +195,14 @@ impl<'a> Window<'a> {
     #[inline]
     fn count(&self) -> usize {
         self.high - self.low
+    }
+
+    #[inline]
+    fn borders(&self) -> Borders {
+        Borders {
+            start_ms: self.start_ms,
+            end_ms: self.end_ms,
+        }
     }
 
     #[inline]
@@ -321,8 +301,8 @@ impl Walk<'_> {
             F::Rate => self.rate(true, true),
             F::Increase => self.rate(true, false),
             F::Delta => self.rate(false, false),
-            F::Irate => self.over(|w| instant_rate(w, true)),
-            F::Idelta => self.over(|w| instant_rate(w, false)),
+            F::Irate => self.last_two(true),
+            F::Idelta => self.last_two(false),
             F::Deriv => self.over(|w| (w.count() >= 2).then(|| regression(w, w.own_times()[0]).0)),
             F::PredictLinear => self.over(|w| {
                 (w.count() >= 2).then(|| {
@@ -395,7 +375,9 @@ impl Walk<'_> {
             for &at in &resets[first_reset..end_reset] {
                 increase += w.values[at - 1];
             }
-            let factor = extrapolation(w, is_counter.then_some(first), increase);
+            let times = (w.times[w.low], w.times[w.high - 1]);
+            let start = is_counter.then_some(first);
+            let factor = extrapolation(times, w.count(), w.borders(), start, increase);
             Some(
                 increase
                     * if per_second {
@@ -404,6 +386,17 @@ impl Walk<'_> {
                         factor
                     },
             )
+        })
+    }
+
+    fn last_two(&self, is_rate: bool) -> (Column, WindowCounts) {
+        self.over(|w| {
+            if w.count() < 2 {
+                return None;
+            }
+            let pair = (w.values[w.high - 2], w.values[w.high - 1]);
+            let interval_ms = w.times[w.high - 1] - w.times[w.high - 2];
+            (interval_ms != 0).then(|| instant_rate(pair, interval_ms, is_rate))
         })
     }
 
@@ -468,13 +461,17 @@ fn reset_indices(values: &[f64]) -> Vec<usize> {
 /// By how much the difference over the samples is stretched to the borders of the range: all the
 /// way if the gap is no longer than 1.1 average intervals, else by half an interval; and a counter
 /// that starts at `counter_start` not below zero.
-fn extrapolation(w: &Window<'_>, counter_start: Option<f64>, increase: f64) -> f64 {
-    let times = w.own_times();
-    let (first_ms, last_ms) = (times[0], times[times.len() - 1]);
-    let mut to_start = (first_ms - w.start_ms) as f64 / 1000.0;
-    let mut to_end = (w.end_ms - last_ms) as f64 / 1000.0;
+pub(crate) fn extrapolation(
+    (first_ms, last_ms): (i64, i64),
+    count: usize,
+    borders: Borders,
+    counter_start: Option<f64>,
+    increase: f64,
+) -> f64 {
+    let mut to_start = (first_ms - borders.start_ms) as f64 / 1000.0;
+    let mut to_end = (borders.end_ms - last_ms) as f64 / 1000.0;
     let sampled = (last_ms - first_ms) as f64 / 1000.0;
-    let average = sampled / (w.count() - 1) as f64;
+    let average = sampled / (count - 1) as f64;
     let threshold = average * 1.1;
     if to_start >= threshold {
         to_start = average / 2.0;
@@ -499,26 +496,18 @@ fn extrapolation(w: &Window<'_>, counter_start: Option<f64>, increase: f64) -> f
 }
 
 /// `irate` and `idelta`: from the last two samples.
-fn instant_rate(w: &Window<'_>, is_rate: bool) -> Option<f64> {
-    if w.count() < 2 {
-        return None;
-    }
-    let (before, last) = (w.values[w.high - 2], w.values[w.high - 1]);
-    let interval_ms = w.times[w.high - 1] - w.times[w.high - 2];
-    if interval_ms == 0 {
-        return None;
-    }
+pub(crate) fn instant_rate((before, last): (f64, f64), interval_ms: i64, is_rate: bool) -> f64 {
     // After a reset the counter counts from zero.
     let difference = if is_rate && last < before {
         last
     } else {
         last - before
     };
-    Some(if is_rate {
+    if is_rate {
         difference / (interval_ms as f64 / 1000.0)
     } else {
         difference
-    })
+    }
 }
 
 /// Slope and intercept of the least-squares line, the intercept at `at_ms`.

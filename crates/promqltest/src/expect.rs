@@ -4,9 +4,10 @@
 //! the last bit by the test data.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use model::{Labels, is_stale_nan};
-use promql::{QueryOutput, Value, VectorSample};
+use model::{FloatHistogram, Labels, is_stale_nan};
+use promql::{MatrixSeries, QueryOutput, Value, VectorSample};
 
 use crate::statement::{Annotation, Eval, Expectation, Point};
 
@@ -52,10 +53,7 @@ pub(crate) fn check_value(eval: &Eval, value: &Value) -> Result<(), String> {
                     pair[1].labels, pair[0].labels
                 ));
             }
-            let got = series
-                .iter()
-                .map(|one| (one.labels.clone(), one.points.clone()));
-            check_matrix(eval, got.collect())
+            check_matrix(eval, series)
         }
     }
 }
@@ -78,7 +76,8 @@ pub(crate) fn check_vector(eval: &Eval, samples: &[VectorSample]) -> Result<(), 
     let mut missing: BTreeMap<&Labels, (usize, &[Point])> = expected(eval);
     for (place, sample) in samples.iter().enumerate() {
         let Some((expected_place, points)) = missing.remove(&sample.labels) else {
-            return Err(format!("unexpected {} = {}", sample.labels, sample.value));
+            let (labels, value) = (&sample.labels, sample.value);
+            return Err(format!("unexpected {labels} = {value}"));
         };
         if eval.is_ordered() && expected_place != place {
             return Err(format!(
@@ -86,14 +85,14 @@ pub(crate) fn check_vector(eval: &Eval, samples: &[VectorSample]) -> Result<(), 
                 sample.labels
             ));
         }
-        match points.first() {
-            Some(Point::Float(value)) if almost_equal(*value, sample.value) => {}
-            point => {
-                return Err(format!(
-                    "expected {point:?} for {}, got {}",
-                    sample.labels, sample.value
-                ));
-            }
+        let got = match &sample.histogram {
+            Some(histogram) => Got::Histogram(histogram),
+            None => Got::Float(sample.value),
+        };
+        if !points.first().is_some_and(|point| got.is(point)) {
+            let expected = points.first().map_or_else(String::new, describe);
+            let labels = &sample.labels;
+            return Err(format!("expected {expected} for {labels}, got {got}"));
         }
     }
     match missing.keys().next() {
@@ -102,10 +101,13 @@ pub(crate) fn check_vector(eval: &Eval, samples: &[VectorSample]) -> Result<(), 
     }
 }
 
-fn check_matrix(eval: &Eval, got: Vec<(Labels, Vec<(i64, f64)>)>) -> Result<(), String> {
+fn check_matrix(eval: &Eval, series: &[MatrixSeries]) -> Result<(), String> {
     let mut missing = expected(eval);
-    for (labels, points) in got {
-        let Some((_, expected)) = missing.remove(&labels) else {
+    for one in series {
+        let labels = &one.labels;
+        let points = got_points(one);
+        let Some((_, expected)) = missing.remove(labels) else {
+            let points: Vec<String> = points.iter().map(|(t, p)| format!("{p} @{t}")).collect();
             return Err(format!("unexpected {labels} with {points:?}"));
         };
         let mut wanted = Vec::new();
@@ -114,16 +116,19 @@ fn check_matrix(eval: &Eval, got: Vec<(Labels, Vec<(i64, f64)>)>) -> Result<(), 
             if time_ms > eval.end_ms {
                 return Err(format!("{labels} cannot have {} points", expected.len()));
             }
-            if let Point::Float(value) = point {
-                wanted.push((time_ms, *value));
+            if !matches!(point, Point::Missing) {
+                wanted.push((time_ms, point));
             }
         }
         let same = wanted.len() == points.len()
             && wanted
                 .iter()
                 .zip(&points)
-                .all(|(a, b)| a.0 == b.0 && almost_equal(a.1, b.1));
+                .all(|((a, wanted), (b, got))| a == b && got.is(wanted));
         if !same {
+            let wanted = wanted.iter().map(|(t, p)| format!("{} @{t}", describe(p)));
+            let wanted: Vec<String> = wanted.collect();
+            let points: Vec<String> = points.iter().map(|(t, p)| format!("{p} @{t}")).collect();
             return Err(format!("expected {wanted:?} for {labels}, got {points:?}"));
         }
     }
@@ -131,6 +136,80 @@ fn check_matrix(eval: &Eval, got: Vec<(Labels, Vec<(i64, f64)>)>) -> Result<(), 
         Some(labels) => Err(format!("{labels} is missing")),
         None => Ok(()),
     }
+}
+
+/// A value of an answer.
+#[derive(Debug, Clone, Copy)]
+enum Got<'a> {
+    Float(f64),
+    Histogram(&'a FloatHistogram),
+}
+
+impl Got<'_> {
+    fn is(&self, expected: &Point) -> bool {
+        match (self, expected) {
+            (Got::Float(got), Point::Float(wanted)) => almost_equal(*wanted, *got),
+            (
+                Got::Histogram(got),
+                Point::Histogram {
+                    histogram,
+                    hint_matters,
+                },
+            ) => same_histogram(histogram, got, *hint_matters),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Got<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Got::Float(value) => write!(f, "{value}"),
+            Got::Histogram(histogram) => match histogram.test_expression() {
+                Some(text) => f.write_str(&text),
+                None => write!(f, "{histogram}"),
+            },
+        }
+    }
+}
+
+fn describe(point: &Point) -> String {
+    match point {
+        Point::Missing => "nothing".to_owned(),
+        Point::Float(value) => value.to_string(),
+        Point::Histogram { histogram, .. } => Got::Histogram(histogram).to_string(),
+    }
+}
+
+/// The points of a series in order.
+fn got_points(series: &MatrixSeries) -> Vec<(i64, Got<'_>)> {
+    let floats = series.points.iter().map(|(t, v)| (*t, Got::Float(*v)));
+    let histograms = series.histograms.iter();
+    let histograms = histograms.map(|(t, h)| (*t, Got::Histogram(h)));
+    let mut points: Vec<(i64, Got<'_>)> = floats.chain(histograms).collect();
+    points.sort_by_key(|(time_ms, _)| *time_ms);
+    points
+}
+
+/// Whether two histograms are the same for a test: the same populated buckets, and counts and sums
+/// that are almost equal. What is known of a counter reset matters only if the test names it.
+fn same_histogram(wanted: &FloatHistogram, got: &FloatHistogram, hint_matters: bool) -> bool {
+    let (mut wanted, mut got) = (wanted.clone(), got.clone());
+    wanted.compact(0);
+    got.compact(0);
+    let almost_all = |a: &[f64], b: &[f64]| {
+        a.len() == b.len() && a.iter().zip(b).all(|(&a, &b)| almost_equal(a, b))
+    };
+    wanted.schema == got.schema
+        && almost_equal(wanted.count, got.count)
+        && almost_equal(wanted.sum, got.sum)
+        && (!wanted.uses_custom_buckets() || wanted.custom_values == got.custom_values)
+        && wanted.zero_threshold == got.zero_threshold
+        && almost_equal(wanted.zero_count, got.zero_count)
+        && wanted.has_buckets_of(&got)
+        && almost_all(&wanted.negative_buckets, &got.negative_buckets)
+        && almost_all(&wanted.positive_buckets, &got.positive_buckets)
+        && (!hint_matters || wanted.counter_reset_hint == got.counter_reset_hint)
 }
 
 /// Expected series by labels, with their place; of equal label sets the last one counts.

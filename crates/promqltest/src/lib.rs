@@ -17,7 +17,7 @@ mod statement;
 mod variants;
 
 pub use expect::almost_equal;
-pub use run::{NATIVE_HISTOGRAMS, Outcome, START_TIMES, Verdict};
+pub use run::{Outcome, START_TIMES, Verdict};
 
 use std::sync::Arc;
 

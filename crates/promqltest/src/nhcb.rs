@@ -53,7 +53,10 @@ pub(crate) fn convert(
     let mut histograms = Vec::new();
     for (labels, steps) in found {
         for (step, classic) in steps {
-            histograms.push((labels.clone(), step, native(classic)?));
+            let histogram = native(classic)?;
+            let text = |error| format!("{labels}: {error}");
+            histogram.validate().map_err(text)?;
+            histograms.push((labels.clone(), step, histogram));
         }
     }
     Ok(histograms)

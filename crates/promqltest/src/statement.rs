@@ -19,7 +19,11 @@ pub(crate) enum Point {
     /// No sample at this step.
     Missing,
     Float(f64),
-    Histogram(Arc<FloatHistogram>),
+    Histogram {
+        histogram: Arc<FloatHistogram>,
+        /// Whether the file says what is known of a counter reset, so that it matters.
+        hint_matters: bool,
+    },
 }
 
 /// `load 5m` with its series.
@@ -110,12 +114,6 @@ pub(crate) struct Eval {
 impl Eval {
     pub(crate) fn is_ordered(&self) -> bool {
         self.ordered
-    }
-
-    /// Whether the answer has native histograms.
-    pub(crate) fn expects_histograms(&self) -> bool {
-        let mut points = self.series.iter().flat_map(|(_, points)| points);
-        points.any(|point| matches!(point, Point::Histogram(_)))
     }
 }
 
@@ -350,7 +348,13 @@ fn series(line: &str) -> Result<(Labels, Vec<Point>), String> {
     let points = description.values.into_iter().map(|value| match value {
         SequenceValue::Omitted => Point::Missing,
         SequenceValue::Float(value) => Point::Float(value),
-        SequenceValue::Histogram { histogram, .. } => Point::Histogram(histogram),
+        SequenceValue::Histogram {
+            histogram,
+            counter_reset_hint_set,
+        } => Point::Histogram {
+            histogram,
+            hint_matters: counter_reset_hint_set,
+        },
     });
     Ok((description.labels, points.collect()))
 }

@@ -13,7 +13,8 @@ use clock::ManualClock;
 use config::ScrapeConfig;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
-use model::{Labels, Metadata, MetricType, STALE_NAN};
+use model::histogram::Span;
+use model::{FloatHistogram, Labels, Metadata, MetricType, STALE_NAN};
 use promql::{
     EngineOptions, MatrixSeries, QueryError, QueryOptions, QueryOutput, QueryStats, Value,
     VectorSample,
@@ -267,6 +268,22 @@ struct Engine(EngineOptions);
 /// Large enough to be streamed in many chunks.
 pub(crate) const MANY: usize = 40_000;
 
+/// Buckets of all four kinds of bounds that there are, and an empty one.
+fn histogram() -> FloatHistogram {
+    let span = |length| vec![Span { offset: 0, length }];
+    FloatHistogram {
+        count: 7.0,
+        sum: 0.25,
+        zero_threshold: 0.125,
+        zero_count: 1.0,
+        positive_spans: span(3),
+        positive_buckets: vec![2.0, 0.0, 3.5],
+        negative_spans: span(1),
+        negative_buckets: vec![0.5],
+        ..FloatHistogram::default()
+    }
+}
+
 impl Engine {
     fn answer(
         &self,
@@ -310,17 +327,31 @@ impl Engine {
                         labels: metric.clone(),
                         timestamp_ms: time_ms,
                         value,
+                        histogram: None,
                     })
                     .collect(),
             ),
+            "histogram" => Value::Vector(vec![VectorSample {
+                labels: metric,
+                timestamp_ms: time_ms,
+                value: 0.0,
+                histogram: Some(Arc::new(histogram())),
+            }]),
+            "histograms" => Value::Matrix(vec![MatrixSeries {
+                labels: metric,
+                points: vec![(0, 1.0)],
+                histograms: vec![(1_000, Arc::new(histogram()))],
+            }]),
             "range" => Value::Matrix(vec![
                 MatrixSeries {
                     labels: metric,
                     points: vec![(0, 1.0), (1_500, f64::INFINITY)],
+                    histograms: Vec::new(),
                 },
                 MatrixSeries {
                     labels: Labels::empty(),
                     points: vec![(1, 2.5)],
+                    histograms: Vec::new(),
                 },
             ]),
             "many" => Value::Vector(
@@ -329,6 +360,7 @@ impl Engine {
                         labels: labels(&[("at", &at.to_string())]),
                         timestamp_ms: time_ms,
                         value: at as f64,
+                        histogram: None,
                     })
                     .collect(),
             ),

@@ -36,6 +36,8 @@ const CALLS: &[(&str, &str)] = &[
     ("query?query=options&time=0", r#"{"resultType":"string","result":[0,"None None"]}"#),
     ("query?query=options&time=0&lookback_delta=1m&timeout=2.5", r#"{"resultType":"string","result":[0,"Some(60000) Some(2.5s)"]}"#),
     ("query?query=options&time=0&lookback_delta=-5", r#"{"resultType":"string","result":[0,"None None"]}"#),
+    ("query?query=histogram&time=1", r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"a","path":"<&>"},"histogram":[1,{"count":"7","sum":"0.25","buckets":[[1,"-1","-0.5","0.5"],[3,"-0.125","0.125","1"],[0,"0.5","1","2"],[0,"2","4","3.5"]]}]}]}"#),
+    ("query_range?query=histograms&start=0&end=1&step=1", r#"{"resultType":"matrix","result":[{"metric":{"__name__":"up","job":"a","path":"<&>"},"values":[[0,"1"]],"histograms":[[1,{"count":"7","sum":"0.25","buckets":[[1,"-1","-0.5","0.5"],[3,"-0.125","0.125","1"],[0,"0.5","1","2"],[0,"2","4","3.5"]]}]]}]}"#),
     ("query_range?query=range&start=0&end=1&step=1", r#"{"resultType":"matrix","result":[{"metric":{"__name__":"up","job":"a","path":"<&>"},"values":[[0,"1"],[1.500,"+Inf"]]},{"metric":{},"values":[[0.001,"2.5"]]}]}"#),
     ("query_range?query=range&start=0&end=1&step=1&limit=1", r#"{"resultType":"matrix","result":[{"metric":{"__name__":"up","job":"a","path":"<&>"},"values":[[0,"1"],[1.500,"+Inf"]]}]},"warnings":["results truncated due to limit"]"#),
     ("query_range?query=steps&start=0&end=11000.9&step=1s", r#"{"resultType":"string","result":[0,"0 11000900 1000"]}"#),

@@ -7,13 +7,13 @@ use model::{Labels, LabelsBuilder, METRIC_NAME};
 
 use super::{Evaluator, Result, Scope, execution, text};
 use crate::aggregate::{Accumulator, Fold};
+use crate::annotations::Annotations;
 use crate::column::{ABSENT, Column, Scalar, Series, is_metadata_label, is_present};
 use crate::context::Charge;
-use crate::flow::{Flow, SeriesSet};
+use crate::flow::SeriesSet;
 use crate::gomath;
+use crate::native::Notes;
 use crate::plan::{Aggregate, AggregateOp, Grouping, Kind, Node};
-use crate::source::{Histograms, Note, Reading};
-use crate::window::Reach;
 
 /// The groups of an aggregation, in the order in which they were met.
 pub(super) struct Groups<'a> {
@@ -148,7 +148,7 @@ impl<'q> Evaluator<'q> {
     ) -> Result<SeriesSet<'q>> {
         let parameter = self.parameter(scope, aggregate.param.as_ref())?;
         let outside = std::mem::replace(&mut scope.ordered, fold.depends_on_order());
-        let flow = self.aggregated(scope, aggregate)?;
+        let flow = self.flow(scope, &aggregate.expr)?;
         scope.ordered = outside;
         if let (Fold::Quantile, Some(param)) = (fold, &aggregate.param) {
             self.check_quantiles(&parameter, param);
@@ -160,8 +160,9 @@ impl<'q> Evaluator<'q> {
         let mut held = Charge::none(self.shared.budget);
         let mut groups = Groups::new(&aggregate.grouping);
         let mut accumulators: Vec<Accumulator> = Vec::new();
+        let mut annotations = Annotations::default();
         self.drain(scope, &flow, |index, column| {
-            held.add(column.present() as u64)?;
+            held.add(column.size_in_samples() as u64)?;
             let drop_name = flow.drops_name_of(index);
             let group = groups.index(flow.labels(index), drop_name && !delayed);
             if group == accumulators.len() {
@@ -169,54 +170,41 @@ impl<'q> Evaluator<'q> {
                 held.add_cells(accumulator.cells())?;
                 accumulators.push(accumulator);
             }
-            accumulators[group].drop_name |= drop_name;
-            accumulators[group].add(&column);
+            let accumulator = &mut accumulators[group];
+            accumulator.drop_name |= drop_name;
+            if column.has_histograms() || accumulator.has_histograms() {
+                let labels = flow.labels(index);
+                let mut notes = Notes {
+                    annotations: &mut annotations,
+                    metric: if drop_name && !delayed {
+                        ""
+                    } else {
+                        labels.metric_name()
+                    },
+                    position: &aggregate.expr.position,
+                };
+                accumulator.add_mixed(&column, &mut notes);
+            } else {
+                accumulator.add(&column);
+            }
             Ok(())
         })?;
         let grouped = groups.labels.into_iter().zip(accumulators);
-        let series = grouped.map(|(labels, accumulator)| Series {
-            labels,
-            drop_name: accumulator.drop_name,
-            column: accumulator.finish(&parameter.values),
-        });
-        self.set(series.collect())
-    }
-
-    /// The vector that is aggregated. Histograms right below are counted or left out where the
-    /// aggregation does so.
-    pub(super) fn aggregated(
-        &mut self,
-        scope: &mut Scope,
-        aggregate: &Aggregate,
-    ) -> Result<Flow<'q>> {
-        let Kind::Selector(selector) = &aggregate.expr.kind else {
-            return self.flow(scope, &aggregate.expr);
-        };
-        if selector.reach != Reach::Inside || scope.steps.count == 0 {
-            return self.flow(scope, &aggregate.expr);
+        let mut series = Vec::with_capacity(grouped.len());
+        for (labels, accumulator) in grouped {
+            let mut notes = Notes {
+                annotations: &mut annotations,
+                metric: "",
+                position: &aggregate.expr.position,
+            };
+            series.push(Series {
+                labels,
+                drop_name: accumulator.drop_name,
+                column: accumulator.finish(&parameter.values, &mut notes),
+            });
         }
-        let ignoring = |name| {
-            let mut reading = Reading::new(Histograms::Ignore);
-            reading.note = Note::Aggregation(name, aggregate.expr.position.clone());
-            reading
-        };
-        let mut reading = match aggregate.op {
-            AggregateOp::Fold(Fold::Count | Fold::Group) => Reading::new(Histograms::Count),
-            AggregateOp::Fold(Fold::Min) => ignoring("min"),
-            AggregateOp::Fold(Fold::Max) => ignoring("max"),
-            AggregateOp::Fold(Fold::Stddev) => ignoring("stddev"),
-            AggregateOp::Fold(Fold::Stdvar) => ignoring("stdvar"),
-            AggregateOp::Fold(Fold::Quantile) => ignoring("quantile"),
-            AggregateOp::TopK => ignoring("topk"),
-            AggregateOp::BottomK => ignoring("bottomk"),
-            _ => Reading::new(Histograms::Refuse),
-        };
-        if let (AggregateOp::TopK | AggregateOp::BottomK, Note::Aggregation(_, position)) =
-            (aggregate.op, &mut reading.note)
-        {
-            position.clone_from(&aggregate.position);
-        }
-        self.selector(scope, selector, reading)
+        self.annotations.merge(annotations);
+        self.set(series)
     }
 
     fn check_quantiles(&mut self, parameter: &Parameter, param: &Node) {
@@ -238,8 +226,13 @@ impl<'q> Evaluator<'q> {
             return Err(super::unexpected("count_values without a label"));
         };
         let label = text(param)?;
-        if !super::labels::is_label_name(label) {
-            return Err(execution(format!("invalid label name {}", quote(label))));
+        if !super::is_label_name(param) {
+            let literal = match &param.kind {
+                Kind::Text(text) => text.not_utf8.clone(),
+                _ => None,
+            };
+            let literal = literal.unwrap_or_else(|| quote(label));
+            return Err(execution(format!("invalid label name {literal}")));
         }
         let mut grouping = aggregate.grouping.clone();
         if !grouping.without {
@@ -256,22 +249,38 @@ impl<'q> Evaluator<'q> {
         for series in &set.series {
             self.shared.deadline.check(crate::context::EVALUATION)?;
             by_value.clear();
-            for (step, value) in series.column.iter() {
-                let group = *by_value.entry(value.to_bits()).or_insert_with(|| {
-                    builder.reset(&series.labels);
-                    builder.set(label, &format_float_f(value));
-                    groups.index(&builder.build(), false)
-                });
+            let mut group_of = |text: &str, counts: &mut Vec<Vec<f64>>| -> Result<usize> {
+                builder.reset(&series.labels);
+                builder.set(label, text);
+                let group = groups.index(&builder.build(), false);
                 if group == counts.len() {
                     held.add_cells(steps as u64)?;
                     counts.push(vec![ABSENT; steps]);
                 }
+                Ok(group)
+            };
+            let count_at = |group: usize, step: usize, counts: &mut Vec<Vec<f64>>| {
                 let count = &mut counts[group][step];
                 *count = if is_present(*count) {
                     *count + 1.0
                 } else {
                     1.0
                 };
+            };
+            for (step, value) in series.column.iter() {
+                let group = match by_value.get(&value.to_bits()) {
+                    Some(&group) => group,
+                    None => {
+                        let group = group_of(&format_float_f(value), &mut counts)?;
+                        by_value.insert(value.to_bits(), group);
+                        group
+                    }
+                };
+                count_at(group, step, &mut counts);
+            }
+            for (step, histogram) in series.column.histograms() {
+                let group = group_of(&histogram.to_string(), &mut counts)?;
+                count_at(group, *step, &mut counts);
             }
         }
         let columns = counts.into_iter().map(Column::from_steps);

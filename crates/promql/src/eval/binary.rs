@@ -1,22 +1,26 @@
 //! Operators between two operands: element by element, with a scalar, or between vectors.
 
+use std::collections::BTreeMap;
+
 use gocompat::math;
 use promql_syntax::ast::{BinaryOp, Cardinality};
 
 use super::matching::{Matcher, set_operation};
 use super::{Evaluator, Result, Scope, fixes_name, unexpected};
-use crate::annotations::Position;
+use crate::annotations::{Annotations, Position};
 use crate::column::{Column, Scalar};
 use crate::context::EVALUATION;
 use crate::flow::Flow;
+use crate::native::operators;
 use crate::plan::{Binary, Node, Type};
+use crate::point::Point;
 
 /// Whether the result is another quantity, so that the metric's name would lie.
 pub(super) fn changes_metric(op: BinaryOp) -> bool {
     !op.is_comparison() && !op.is_set_operator() && !is_trim(op)
 }
 
-fn is_trim(op: BinaryOp) -> bool {
+pub(super) fn is_trim(op: BinaryOp) -> bool {
     matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper)
 }
 
@@ -106,25 +110,16 @@ impl<'q> Evaluator<'q> {
         position: &Position,
     ) -> Result<Flow<'q>> {
         let (op, return_bool) = (binary.op, binary.return_bool);
-        if is_trim(op) {
-            let set = self.collect(scope, flow)?;
-            if set.series.iter().any(|s| !s.column.is_empty()) {
-                self.annotations.incompatible_floats(op.as_str(), position);
-            }
-            return Ok(Flow::ready(self.empty()));
-        }
-        let apply = move |step: usize, value: f64| {
-            let scalar = scalar.at(step);
-            if !swapped {
-                elements(op, return_bool, value, scalar)
-            } else if op.is_comparison() && !return_bool {
-                // It is always the vector's value that is kept.
-                compares(op, scalar, value).then_some(value)
-            } else {
-                elements(op, return_bool, scalar, value)
-            }
+        let with_scalar = WithScalar {
+            op,
+            return_bool,
+            scalar,
+            swapped,
+            position: position.clone(),
         };
-        let map = Box::new(move |column: Column| column.filter_map(&apply));
+        let map = Box::new(move |column: Column, annotations: &mut Annotations| {
+            with_scalar.apply(column, annotations)
+        });
         let drops_name = changes_metric(op) || return_bool;
         let vector = if swapped { &binary.rhs } else { &binary.lhs };
         self.map(scope, flow, map, drops_name, fixes_name(vector))
@@ -142,13 +137,6 @@ impl<'q> Evaluator<'q> {
         rhs.series.retain(|s| !s.column.is_empty());
         let left = std::mem::take(&mut lhs.series);
         let right = std::mem::take(&mut rhs.series);
-        if is_trim(binary.op) {
-            if !left.is_empty() && !right.is_empty() {
-                self.annotations
-                    .incompatible_floats(binary.op.as_str(), position);
-            }
-            return Ok(Flow::ready(self.empty()));
-        }
         let steps = scope.steps.count;
         let series = if binary.op.is_set_operator() {
             set_operation(binary.op, &binary.matching, left, right, steps)
@@ -169,12 +157,70 @@ impl<'q> Evaluator<'q> {
                 many,
                 one,
                 error: None,
+                notes: BTreeMap::new(),
             };
-            matcher.run(&|| self.shared.deadline.check(EVALUATION))?
+            let (series, notes) = matcher.run(&|| self.shared.deadline.check(EVALUATION))?;
+            for note in notes.into_values() {
+                note.tell(binary.op, position, &mut self.annotations);
+            }
+            series
         };
         let set = self.settled(scope, series)?;
         drop((lhs, rhs));
         Ok(Flow::ready(set))
+    }
+}
+
+/// An operator between a vector and a scalar, for one series after the other.
+struct WithScalar {
+    op: BinaryOp,
+    return_bool: bool,
+    scalar: Scalar,
+    /// The scalar is the left operand.
+    swapped: bool,
+    position: Position,
+}
+
+impl WithScalar {
+    fn apply(&self, column: Column, annotations: &mut Annotations) -> Column {
+        if column.has_histograms() || is_trim(self.op) {
+            return column.map_points(|step, point| self.point(step, point, annotations));
+        }
+        column.filter_map(|step, value| self.float(step, value))
+    }
+
+    #[inline]
+    fn float(&self, step: usize, value: f64) -> Option<f64> {
+        let scalar = self.scalar.at(step);
+        if !self.swapped {
+            elements(self.op, self.return_bool, value, scalar)
+        } else if self.op.is_comparison() && !self.return_bool {
+            // It is always the vector's value that is kept.
+            compares(self.op, scalar, value).then_some(value)
+        } else {
+            elements(self.op, self.return_bool, scalar, value)
+        }
+    }
+
+    fn point(&self, step: usize, point: Point, annotations: &mut Annotations) -> Option<Point> {
+        if let Point::Float(value) = point
+            && !is_trim(self.op)
+        {
+            return self.float(step, value).map(Point::Float);
+        }
+        let scalar = Point::Float(self.scalar.at(step));
+        let (lhs, rhs) = if self.swapped {
+            (&scalar, &point)
+        } else {
+            (&point, &scalar)
+        };
+        match operators::elements(self.op, lhs, rhs) {
+            Ok(outcome) => Some(outcome.value),
+            Err(note) => {
+                note.tell(self.op, &self.position, annotations);
+                None
+            }
+        }
     }
 }
 

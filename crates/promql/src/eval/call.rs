@@ -3,14 +3,15 @@
 use model::{Labels, LabelsBuilder, MatchOp};
 
 use super::{Evaluator, Result, Scope, execution, fixes_name, range_fixes_name, refuse_same, text};
-use crate::annotations::Position;
+use crate::annotations::{Annotations, Position};
 use crate::column::{ABSENT, Column, Scalar, Series};
 use crate::dates::DatePart;
 use crate::flow::{Flow, SeriesSet, Source};
 use crate::functions::Function;
 use crate::gomath;
 use crate::plan::{Call, Kind, Node, Type};
-use crate::source::{Histograms, Note, RangedSource, Reading};
+use crate::point::Point;
+use crate::source::RangedSource;
 use crate::window::{RangeFunction, Reach};
 
 impl<'q> Evaluator<'q> {
@@ -24,7 +25,7 @@ impl<'q> Evaluator<'q> {
         match call.function {
             Function::Range(function) => self.range_call(scope, function, args),
             Function::Math(function) => {
-                self.map_argument(scope, args, Box::new(move |c| c.map(function)))
+                self.map_argument(scope, args, Box::new(move |c, _| c.map(function)))
             }
             Function::Date(part) => self.date(scope, part, args),
             Function::Clamp | Function::ClampMin | Function::ClampMax => self.clamp(scope, call),
@@ -52,10 +53,14 @@ impl<'q> Evaluator<'q> {
             Function::HistogramQuantile => self.histogram_quantile(scope, args),
             Function::HistogramQuantiles => self.histogram_quantiles(scope, args),
             Function::HistogramFraction => self.histogram_fraction(scope, args),
-            Function::NativeHistogram => {
-                // Floats have no buckets; histograms are refused where they are read.
-                self.series(scope, &args[0])?;
-                Ok(Flow::ready(self.empty()))
+            Function::NativeHistogram(part) => {
+                let map = move |column: Column, _: &mut Annotations| {
+                    let histograms = column.histograms().iter();
+                    let parts = histograms.map(|(step, h)| (*step, Point::Float(part.of(h))));
+                    let steps = column.histograms().last().map_or(0, |(step, _)| step + 1);
+                    Column::from_points(steps, parts)
+                };
+                self.map_argument(scope, args, Box::new(map))
             }
             Function::Info => self.info(scope, args),
             Function::Time
@@ -66,30 +71,17 @@ impl<'q> Evaluator<'q> {
         }
     }
 
-    /// A vector of which only floats matter.
+    /// A vector, whose storage is told what function it is for.
     pub(super) fn call_argument(
         &mut self,
         scope: &mut Scope,
         node: &Node,
         function: &'static str,
     ) -> Result<Flow<'q>> {
-        self.argument(scope, node, Histograms::Ignore, function)
-    }
-
-    fn argument(
-        &mut self,
-        scope: &mut Scope,
-        node: &Node,
-        histograms: Histograms,
-        function: &'static str,
-    ) -> Result<Flow<'q>> {
         match &node.kind {
             Kind::Selector(selector) if scope.steps.count > 0 => {
-                let mut reading = Reading::new(histograms);
+                let mut reading = super::reading(selector, &node.position);
                 reading.function = function;
-                if selector.reach == Reach::Smoothed {
-                    reading.note = Note::Mixed(node.position.clone());
-                }
                 self.selector(scope, selector, reading)
             }
             _ => self.flow(scope, node),
@@ -109,7 +101,7 @@ impl<'q> Evaluator<'q> {
 
     fn date(&mut self, scope: &mut Scope, part: DatePart, args: &[Node]) -> Result<Flow<'q>> {
         if !args.is_empty() {
-            return self.map_argument(scope, args, Box::new(move |c| c.map(|v| part.of(v))));
+            return self.map_argument(scope, args, Box::new(move |c, _| c.map(|v| part.of(v))));
         }
         let steps = scope.steps;
         let values = (0..steps.count).map(|i| part.of((steps.at(i) / 1000) as f64));
@@ -138,7 +130,7 @@ impl<'q> Evaluator<'q> {
             }
             Some(gomath::max(low, gomath::min(high, value)))
         };
-        let map = Box::new(move |c: Column| c.filter_map(&clamp));
+        let map = Box::new(move |c: Column, _: &mut Annotations| c.filter_map(&clamp));
         self.map(scope, flow, map, true, fixes_name(&args[0]))
     }
 
@@ -153,28 +145,31 @@ impl<'q> Evaluator<'q> {
             let inverse = 1.0 / to.at(step);
             Some((value * inverse + 0.5).floor() / inverse)
         };
-        let map = Box::new(move |c: Column| c.filter_map(&round));
+        let map = Box::new(move |c: Column, _: &mut Annotations| c.filter_map(&round));
         self.map(scope, flow, map, true, fixes_name(&args[0]))
     }
 
     /// The time of samples for a plain selector, of the evaluation for all else.
     fn timestamp(&mut self, scope: &mut Scope, arg: &Node) -> Result<Flow<'q>> {
         if let Kind::Selector(selector) = &arg.kind {
-            let mut reading = Reading::new(Histograms::Count);
+            let mut reading = super::reading(selector, &arg.position);
             reading.as_time = true;
             reading.function = "timestamp";
             let flow = self.selector(scope, selector, reading)?;
-            return self.map(scope, flow, Box::new(|c| c), true, fixes_name(arg));
+            return self.map(scope, flow, Box::new(|c, _| c), true, fixes_name(arg));
         }
         let steps = scope.steps;
         let flow = self.flow(scope, arg)?;
-        let time = move |step: usize, _| Some(steps.at(step) as f64 / 1000.0);
-        let map = Box::new(move |c: Column| c.filter_map(time));
+        let map = move |c: Column, _: &mut Annotations| {
+            let time = |step: usize, _| Some(Point::Float(steps.at(step) as f64 / 1000.0));
+            c.map_points(time)
+        };
+        let map = Box::new(map);
         self.map(scope, flow, map, true, fixes_name(arg))
     }
 
     fn absent(&mut self, scope: &mut Scope, arg: &Node) -> Result<Flow<'q>> {
-        let flow = self.argument(scope, arg, Histograms::Count, "absent")?;
+        let flow = self.call_argument(scope, arg, "absent")?;
         let present = self.present(scope, &flow)?;
         self.absent_steps(present, absent_labels(arg))
     }
@@ -183,7 +178,7 @@ impl<'q> Evaluator<'q> {
     fn present(&mut self, scope: &mut Scope, flow: &Flow<'q>) -> Result<Vec<bool>> {
         let mut present = vec![false; scope.steps.count];
         self.drain(scope, flow, |_, column| {
-            for (step, _) in column.iter() {
+            for step in column.steps() {
                 present[step] = true;
             }
             Ok(())
@@ -228,6 +223,10 @@ impl<'q> Evaluator<'q> {
                 _ => args[0].position.clone(),
             },
             per_step: scope.counts.per_step.is_some(),
+            without_buckets: match &range.kind {
+                Kind::Range(range) => range.selector.without_buckets,
+                _ => false,
+            },
         }));
         if function == RangeFunction::AbsentOverTime {
             let present = self.present(scope, &flow)?;
@@ -254,11 +253,15 @@ impl<'q> Evaluator<'q> {
     ) -> Result<Flow<'q>> {
         let flow = self.call_argument(scope, arg, "sort")?;
         let mut set = self.collect(scope, flow)?;
+        // There is no order of histograms.
+        for series in set.series.iter_mut().filter(|s| s.column.has_histograms()) {
+            series.column = std::mem::take(&mut series.column).map(|value| value);
+        }
+        set.series.retain(|s| !s.column.is_empty());
         if !scope.steps.is_single() {
             self.annotations.sort_in_range_query(position);
             return Ok(Flow::ready(set));
         }
-        set.series.retain(|s| !s.column.is_empty());
         sort_by_value(&mut set.series, descending);
         self.settled_order(set)
     }

@@ -1,16 +1,22 @@
-//! Functions over classic histograms: series that differ in `le` are buckets of one histogram.
+//! Functions over histograms, classic and native ones.
+//!
+//! Classic are those of floats: series that differ in `le` are buckets of one histogram. Where a
+//! native histogram has the very labels of a classic one, nothing is said of either.
 
 use std::collections::HashMap;
 
 use gocompat::strconv::{format_float_g, parse_float};
-use model::{Labels, LabelsBuilder};
+use model::{FloatHistogram, Labels, LabelsBuilder};
 
 use super::{Evaluator, Result, Scope, text};
+use crate::annotations::Annotations;
 use crate::classic::{self, Bucket};
 use crate::column::{ABSENT, Column, Scalar, Series, is_metadata_label, is_present};
 use crate::context::EVALUATION;
 use crate::flow::{Flow, SeriesSet};
+use crate::native::{Notes, quantiles};
 use crate::plan::Node;
+use crate::point::Histogram;
 
 /// The label that holds the upper bound of a bucket.
 const BUCKET_LABEL: &str = "le";
@@ -21,12 +27,17 @@ struct Classic {
     labels: Labels,
     /// Upper bound, and the series.
     buckets: Vec<(f64, usize)>,
+    /// Steps at which a native histogram has the same labels, sorted.
+    disputed: Vec<usize>,
 }
 
 impl Classic {
     /// The buckets that have a value at a step.
     fn at(&self, step: usize, series: &[Series], out: &mut Vec<Bucket>) {
         out.clear();
+        if self.disputed.binary_search(&step).is_ok() {
+            return;
+        }
         for &(upper, at) in &self.buckets {
             let count = series[at].column.get(step);
             if is_present(count) {
@@ -36,36 +47,120 @@ impl Classic {
     }
 }
 
+/// Native histograms of one series.
+struct Native {
+    labels: Labels,
+    steps: Vec<(usize, Histogram)>,
+}
+
+/// All histograms of a vector.
+#[derive(Default)]
+struct Histograms {
+    classic: Vec<Classic>,
+    native: Vec<Native>,
+}
+
 impl<'q> Evaluator<'q> {
     /// Finds the histograms in a vector. What is no bucket is left out with a warning.
-    fn classic_histograms(&mut self, set: &SeriesSet<'q>, arg: &Node) -> Vec<Classic> {
+    fn histograms(&mut self, set: &SeriesSet<'q>, arg: &Node) -> Histograms {
         let mut by_labels: HashMap<Labels, usize> = HashMap::new();
-        let mut histograms: Vec<Classic> = Vec::new();
+        let mut found = Histograms::default();
         for (at, series) in set.series.iter().enumerate() {
-            if series.column.is_empty() {
+            if series.column.has_histograms() {
+                found.native.push(Native {
+                    labels: series.labels.clone(),
+                    steps: series.column.histograms().to_vec(),
+                });
+            }
+            if series.column.present() == 0 {
                 continue;
             }
             let le = series.labels.get(BUCKET_LABEL);
             let Ok(upper) = parse_float(le) else {
-                let name = if self.delayed() {
-                    series.labels.metric_name()
-                } else {
-                    ""
-                };
-                self.annotations.bad_bucket_label(name, le, &arg.position);
+                let name = self.told_name(&series.labels).to_owned();
+                self.annotations.bad_bucket_label(&name, le, &arg.position);
                 continue;
             };
             let labels = series.labels.without(|name| name == BUCKET_LABEL);
             let index = *by_labels.entry(labels).or_insert_with_key(|labels| {
-                histograms.push(Classic {
+                found.classic.push(Classic {
                     labels: labels.clone(),
                     buckets: Vec::new(),
+                    disputed: Vec::new(),
                 });
-                histograms.len() - 1
+                found.classic.len() - 1
             });
-            histograms[index].buckets.push((upper, at));
+            found.classic[index].buckets.push((upper, at));
         }
-        histograms
+        for native in &mut found.native {
+            if let Some(&index) = by_labels.get(&native.labels) {
+                self.dispute(&mut found.classic[index], native, set, arg);
+            }
+        }
+        found
+    }
+
+    /// Takes out the steps at which both have something.
+    fn dispute(
+        &mut self,
+        classic: &mut Classic,
+        native: &mut Native,
+        set: &SeriesSet<'q>,
+        arg: &Node,
+    ) {
+        let has_bucket = |step: usize| {
+            let mut buckets = classic.buckets.iter();
+            buckets.any(|&(_, at)| is_present(set.series[at].column.get(step)))
+        };
+        let steps = native.steps.iter().map(|(step, _)| *step);
+        let disputed: Vec<usize> = steps.filter(|&step| has_bucket(step)).collect();
+        if disputed.is_empty() {
+            return;
+        }
+        let name = self.told_name(&native.labels).to_owned();
+        self.annotations
+            .mixed_classic_and_native(&name, &arg.position);
+        native
+            .steps
+            .retain(|(step, _)| disputed.binary_search(step).is_err());
+        classic.disputed.extend(disputed);
+        classic.disputed.sort_unstable();
+    }
+
+    /// The metric's name as annotations tell it: only if it is still there at this point.
+    fn told_name<'l>(&self, labels: &'l Labels) -> &'l str {
+        if self.delayed() {
+            labels.metric_name()
+        } else {
+            ""
+        }
+    }
+
+    /// A number of each native histogram.
+    fn of_natives(
+        &mut self,
+        scope: &Scope,
+        natives: &[Native],
+        arg: &Node,
+        number: impl Fn(usize, &FloatHistogram, &mut Notes<'_>) -> f64,
+    ) -> Result<Vec<Series>> {
+        let mut annotations = Annotations::default();
+        let mut out = Vec::with_capacity(natives.len());
+        for native in natives {
+            self.shared.deadline.check(EVALUATION)?;
+            let mut notes = Notes {
+                annotations: &mut annotations,
+                metric: self.told_name(&native.labels),
+                position: &arg.position,
+            };
+            let mut values = vec![ABSENT; scope.steps.count];
+            for (step, histogram) in &native.steps {
+                values[*step] = number(*step, histogram, &mut notes);
+            }
+            out.push(self.of_histogram(&native.labels, values));
+        }
+        self.annotations.merge(annotations);
+        Ok(out)
     }
 
     fn of_histogram(&self, labels: &Labels, values: Vec<f64>) -> Series {
@@ -85,14 +180,17 @@ impl<'q> Evaluator<'q> {
         &mut self,
         scope: &Scope,
         set: &SeriesSet<'q>,
-        histograms: &[Classic],
+        histograms: &Histograms,
         q: &Scalar,
         arg: &Node,
     ) -> Result<Vec<Series>> {
         let steps = scope.steps;
+        let of_native = |step: usize, histogram: &FloatHistogram, notes: &mut Notes<'_>| {
+            quantiles::quantile(q.at(step), histogram, notes)
+        };
+        let mut out = self.of_natives(scope, &histograms.native, arg, of_native)?;
         let mut buckets = Vec::new();
-        let mut out = Vec::with_capacity(histograms.len());
-        for histogram in histograms {
+        for histogram in &histograms.classic {
             self.shared.deadline.check(EVALUATION)?;
             let mut values = vec![ABSENT; steps.count];
             for (step, value) in values.iter_mut().enumerate() {
@@ -103,11 +201,7 @@ impl<'q> Evaluator<'q> {
                 let (quantile, repair) = classic::quantile(q.at(step), &mut buckets);
                 *value = quantile;
                 if let Some(repair) = repair {
-                    let name = if self.delayed() {
-                        histogram.labels.metric_name()
-                    } else {
-                        ""
-                    };
+                    let name = self.told_name(&histogram.labels);
                     let repair = repair.at(steps.at(step));
                     self.annotations
                         .forced_monotonicity(name, &arg.position, repair);
@@ -139,7 +233,7 @@ impl<'q> Evaluator<'q> {
         let q = self.scalar(scope, &args[0])?;
         let set = self.series(scope, &args[1])?;
         self.check_quantile(&q, &args[0], scope.steps.count);
-        let histograms = self.classic_histograms(&set, &args[1]);
+        let histograms = self.histograms(&set, &args[1]);
         let series = self.quantiles(scope, &set, &histograms, &q, &args[1])?;
         Ok(Flow::ready(self.settled(scope, series)?))
     }
@@ -157,7 +251,7 @@ impl<'q> Evaluator<'q> {
             self.check_quantile(&q, arg, scope.steps.count);
             qs.push(q);
         }
-        let histograms = self.classic_histograms(&set, &args[0]);
+        let histograms = self.histograms(&set, &args[0]);
         let mut series = Vec::new();
         for q in &qs {
             for of_q in self.quantiles(scope, &set, &histograms, q, &args[0])? {
@@ -175,10 +269,13 @@ impl<'q> Evaluator<'q> {
         let lower = self.scalar(scope, &args[0])?;
         let upper = self.scalar(scope, &args[1])?;
         let set = self.series(scope, &args[2])?;
-        let histograms = self.classic_histograms(&set, &args[2]);
+        let histograms = self.histograms(&set, &args[2]);
+        let of_native = |step: usize, histogram: &FloatHistogram, notes: &mut Notes<'_>| {
+            quantiles::fraction(lower.at(step), upper.at(step), histogram, notes)
+        };
+        let mut series = self.of_natives(scope, &histograms.native, &args[2], of_native)?;
         let mut buckets = Vec::new();
-        let mut series = Vec::with_capacity(histograms.len());
-        for histogram in &histograms {
+        for histogram in &histograms.classic {
             self.shared.deadline.check(EVALUATION)?;
             let mut values = vec![ABSENT; scope.steps.count];
             for (step, value) in values.iter_mut().enumerate() {

@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 
 use super::{Evaluator, Result, Scope, execution, merge_same, unexpected};
-use crate::column::{ABSENT, Column, Series, is_present};
+use crate::column::{Column, Series, is_present};
 use crate::context::EVALUATION;
 use crate::error::QueryError;
 use crate::flow::{Flow, SeriesSet};
 use crate::plan::{Kind, Node, Selector};
-use crate::source::{Histograms, Reading};
+use crate::point::Point;
+use crate::source::Reading;
 use crate::window::Reach;
 
 /// What identifies a target.
@@ -111,7 +112,7 @@ impl<'q> Evaluator<'q> {
         let any_base = {
             let mut any = vec![false; scope.steps.count];
             for series in &base.series {
-                series.column.iter().for_each(|(step, _)| any[step] = true);
+                series.column.steps().for_each(|step| any[step] = true);
             }
             any
         };
@@ -156,10 +157,14 @@ impl<'q> Evaluator<'q> {
             offset_ms,
             at_ms,
             reach: Reach::Inside,
+            without_buckets: false,
         };
-        let mut reading = Reading::new(Histograms::Refuse);
-        reading.as_time = true;
-        reading.function = "info";
+        let reading = Reading {
+            as_time: true,
+            keeps_histograms: true,
+            function: "info",
+            ..Reading::default()
+        };
         let flow = self.selector(scope, &selector, reading)?;
         let set = self.collect(scope, flow)?;
         Ok(set.series)
@@ -220,8 +225,13 @@ impl<'a> Join<'a> {
         }
     }
 
-    /// Two info series of a target with equally new samples contradict each other.
+    /// Two info series of a target with equally new samples contradict each other, and a histogram
+    /// is no info.
     fn check(&self, relevant: &[bool]) -> Result<()> {
+        let mut histograms = self.infos.iter().flat_map(|s| s.column.histograms());
+        if histograms.any(|(step, _)| relevant[*step]) {
+            return Err(execution("info sample should be float"));
+        }
         for step in (0..self.steps).filter(|&step| relevant[step]) {
             for candidates in self.by_signature.values().filter(|c| c.len() > 1) {
                 self.newest(candidates, step)?;
@@ -270,18 +280,18 @@ impl<'a> Join<'a> {
                     .map_or(&[][..], Vec::as_slice)
             })
             .collect();
-        let mut by_infos: HashMap<Vec<Option<usize>>, Vec<f64>> = HashMap::new();
+        let mut by_infos: HashMap<Vec<Option<usize>>, Vec<(usize, Point)>> = HashMap::new();
         let mut order = Vec::new();
-        for (step, value) in series.column.iter() {
+        for (step, point) in series.column.points() {
             let mut chosen = Vec::with_capacity(candidates.len());
             for candidates in &candidates {
                 chosen.push(self.newest(candidates, step)?);
             }
             let values = by_infos.entry(chosen).or_insert_with_key(|chosen| {
                 order.push(chosen.clone());
-                vec![ABSENT; self.steps]
+                Vec::new()
             });
-            values[step] = value;
+            values.push((step, point));
         }
         for chosen in order {
             let Some(values) = by_infos.remove(&chosen) else {
@@ -291,7 +301,7 @@ impl<'a> Join<'a> {
                 out.push(Series {
                     labels,
                     drop_name: series.drop_name,
-                    column: Column::from_steps(values),
+                    column: Column::from_points(self.steps, values),
                 });
             }
         }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use gocompat::Regex;
 use model::{Labels, LabelsBuilder, METRIC_NAME};
 
-use super::{Evaluator, Result, Scope, execution, merge_same, text};
+use super::{Evaluator, Result, Scope, execution, is_label_name, merge_same, text};
 use crate::flow::Flow;
 use crate::plan::Node;
 
@@ -20,7 +20,7 @@ impl<'q> Evaluator<'q> {
                 "invalid regular expression in label_replace(): {pattern}"
             ))
         })?;
-        if !is_label_name(target) {
+        if !is_label_name(&args[1]) {
             return Err(execution(format!(
                 "invalid destination label name in label_replace(): {target}"
             )));
@@ -34,12 +34,13 @@ impl<'q> Evaluator<'q> {
         let target = text(&args[1])?;
         let separator = text(&args[2])?;
         let sources = args[3..].iter().map(text).collect::<Result<Vec<&str>>>()?;
-        if let Some(bad) = sources.iter().find(|name| !is_label_name(name)) {
+        if let Some(bad) = args[3..].iter().position(|name| !is_label_name(name)) {
+            let bad = sources[bad];
             return Err(execution(format!(
                 "invalid source label name in label_join(): {bad}"
             )));
         }
-        if !is_label_name(target) {
+        if !is_label_name(&args[1]) {
             return Err(execution(format!(
                 "invalid destination label name in label_join(): {target}"
             )));
@@ -74,11 +75,6 @@ impl<'q> Evaluator<'q> {
         set.series = merge_same(set.series)?;
         Ok(Flow::ready(set))
     }
-}
-
-/// Any text that is not empty, as names are UTF-8.
-pub(super) fn is_label_name(name: &str) -> bool {
-    !name.is_empty()
 }
 
 /// By the values of some labels, numbers in them by their size; then by all labels.

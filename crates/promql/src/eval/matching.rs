@@ -6,16 +6,18 @@
 //! step. What upstream finds at the first step that goes wrong is found here group by group, so
 //! errors are gathered and the first one in upstream's order is reported.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use model::{Labels, LabelsBuilder, METRIC_NAME};
 use promql_syntax::ast::{BinaryOp, Cardinality};
 
-use super::binary::{changes_metric, elements};
+use super::binary::{changes_metric, elements, is_trim};
 use super::{Result, execution};
-use crate::column::{ABSENT, Column, Series, is_metadata_label, is_present};
+use crate::column::{Column, Series, is_metadata_label, is_present};
 use crate::error::QueryError;
+use crate::native::operators::{self, Note};
 use crate::plan::Matching;
+use crate::point::Point;
 
 /// The match groups of two vectors by number.
 struct Signatures<'a> {
@@ -104,11 +106,11 @@ impl Presence {
                 continue;
             }
             if let Presence::Of(first) = *presence {
-                let present = (0..steps).map(|s| is_present(deciding[first].column.get(s)));
+                let present = (0..steps).map(|step| deciding[first].column.has(step));
                 *presence = Presence::Steps(present.collect());
             }
             if let Presence::Steps(present) = presence {
-                for (step, _) in deciding[at].column.iter() {
+                for step in deciding[at].column.steps() {
                     present[step] = true;
                 }
             }
@@ -118,7 +120,6 @@ impl Presence {
 
     /// The values at steps at which the group is `wanted` to be there, or not to be.
     fn filter(&self, column: Column, deciding: &[Series], wanted: bool) -> Column {
-        let keep = |value: f64, present: bool| (present == wanted).then_some(value);
         match self {
             Presence::Never => {
                 if wanted {
@@ -129,9 +130,9 @@ impl Presence {
             }
             Presence::Of(at) => {
                 let other = &deciding[*at].column;
-                column.filter_map(|step, value| keep(value, is_present(other.get(step))))
+                column.retain(|step| other.has(step) == wanted)
             }
-            Presence::Steps(present) => column.filter_map(|step, value| keep(value, present[step])),
+            Presence::Steps(present) => column.retain(|step| present[step] == wanted),
         }
     }
 }
@@ -189,7 +190,7 @@ impl Partners {
     fn at(&self, step: usize, one: &[Series]) -> Option<usize> {
         match self {
             Partners::Nobody => None,
-            Partners::One(at) => is_present(one[*at].column.get(step)).then_some(*at),
+            Partners::One(at) => one[*at].column.has(step).then_some(*at),
             Partners::Several(who) => (who[step] != NOBODY).then_some(who[step] as usize),
         }
     }
@@ -210,6 +211,8 @@ pub(super) struct Matcher<'a> {
     pub(super) many: Vec<Series>,
     pub(super) one: Vec<Series>,
     pub(super) error: Option<Failure>,
+    /// What is said, of each step the last one: upstream tells no more.
+    pub(super) notes: BTreeMap<usize, Note>,
 }
 
 /// What has been matched in a group, step by step.
@@ -221,7 +224,10 @@ struct Matched {
 }
 
 impl Matcher<'_> {
-    pub(super) fn run(mut self, check: &dyn Fn() -> Result<()>) -> Result<Vec<Series>> {
+    pub(super) fn run(
+        mut self,
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<(Vec<Series>, BTreeMap<usize, Note>)> {
         let mut signatures = Signatures::new(self.matching);
         let many_groups = signatures.all(&self.many);
         let one_groups = signatures.all(&self.one);
@@ -250,7 +256,7 @@ impl Matcher<'_> {
         }
         match self.error {
             Some((_, error)) => Err(error),
-            None => Ok(out),
+            None => Ok((out, self.notes)),
         }
     }
 
@@ -283,7 +289,7 @@ impl Matcher<'_> {
                 Partners::One(first) => {
                     let first = *first;
                     let mut who = vec![NOBODY; self.steps];
-                    for (step, _) in self.one[first].column.iter() {
+                    for step in self.one[first].column.steps() {
                         who[step] = first as u32;
                     }
                     partners[group] = Partners::Several(who);
@@ -294,7 +300,7 @@ impl Matcher<'_> {
                 continue;
             };
             let mut clash = None;
-            for (step, _) in self.one[at].column.iter() {
+            for step in self.one[at].column.steps() {
                 if who[step] == NOBODY {
                     who[step] = at as u32;
                 } else if clash.is_none() && self.counts_at(step) {
@@ -313,7 +319,7 @@ impl Matcher<'_> {
     fn counts_at(&self, step: usize) -> bool {
         self.fill_one().is_some()
             || self.fill_many().is_some()
-            || self.many.iter().any(|s| is_present(s.column.get(step)))
+            || self.many.iter().any(|s| s.column.has(step))
     }
 
     fn duplicate(&self, first: usize, second: usize) -> QueryError {
@@ -340,6 +346,37 @@ impl Matcher<'_> {
         elements(self.op, self.return_bool, left, right)
     }
 
+    /// As [`Self::apply`], for elements of any type. The outer none says that there is no operation
+    /// between these two, so that they count as not matched.
+    fn apply_points(&mut self, step: usize, many: Point, one: Point) -> Option<Option<Point>> {
+        if let (Point::Float(many), Point::Float(one)) = (&many, &one)
+            && !is_trim(self.op)
+        {
+            return Some(self.apply(*many, *one).map(Point::Float));
+        }
+        let (left, right) = if self.swapped {
+            (&one, &many)
+        } else {
+            (&many, &one)
+        };
+        match operators::elements(self.op, left, right) {
+            Ok(outcome) => {
+                if let Some(note) = outcome.note {
+                    self.notes.insert(step, note);
+                }
+                Some(if self.return_bool {
+                    Some(Point::Float(f64::from(outcome.holds)))
+                } else {
+                    outcome.holds.then_some(outcome.value)
+                })
+            }
+            Err(note) => {
+                self.notes.insert(step, note);
+                None
+            }
+        }
+    }
+
     /// The results of one series of "many".
     fn one_of_many(
         &mut self,
@@ -354,7 +391,11 @@ impl Matcher<'_> {
         }
         let column = std::mem::take(&mut self.many[at].column);
         let labels = self.many[at].labels.clone();
-        if let (Partners::One(one), None, None) = (partners, &matched, fill) {
+        let is_plain = !column.has_histograms() && !is_trim(self.op);
+        if let (Partners::One(one), None, None) = (partners, &matched, fill)
+            && is_plain
+            && !self.one[*one].column.has_histograms()
+        {
             let one = &self.one[*one];
             let other = &one.column;
             let result = column.filter_map(|step, value| {
@@ -372,24 +413,27 @@ impl Matcher<'_> {
             self.many[at].column = Column::default();
             return;
         }
-        let mut results = Results::new(self.steps);
+        let mut results = Results::default();
         let mut met: Vec<(usize, Option<usize>)> = Vec::new();
-        for (step, value) in column.iter() {
+        for (step, point) in column.points() {
             let partner = partners.at(step, &self.one);
             let other = match (partner, fill) {
-                (Some(one), _) => self.one[one].column.get(step),
-                (None, Some(fill)) => fill,
-                (None, None) => continue,
+                (Some(one), _) => self.one[one].column.at(step),
+                (None, fill) => fill.map(Point::Float),
             };
-            met.push((step, partner));
-            let value = self.apply(value, other);
-            results.set(partner.filter(|_| self.includes()), step, value);
+            let Some(other) = other else {
+                continue;
+            };
+            if let Some(point) = self.apply_points(step, point, other) {
+                met.push((step, partner));
+                results.set(partner.filter(|_| self.includes()), step, point);
+            }
         }
         if let Some(matched) = matched {
             self.check_matched(at, &labels, &met, matched);
         }
-        for (partner, values) in results.by_partner {
-            let column = Column::from_steps(values);
+        for (partner, points) in results.by_partner {
+            let column = Column::from_points(self.steps, points);
             if !column.is_empty() {
                 let one = partner.map(|one| &self.one[one].labels);
                 let labels = self.result_labels(&labels, one);
@@ -447,19 +491,18 @@ impl Matcher<'_> {
     }
 
     /// The results of a series of "one" where nobody met it.
-    fn fill_for(&self, at: usize, fill: f64, matched: &Matched, out: &mut Vec<Series>) {
-        let one = &self.one[at];
-        let mut values = vec![ABSENT; self.steps];
-        for (step, value) in one.column.iter() {
+    fn fill_for(&mut self, at: usize, fill: f64, matched: &Matched, out: &mut Vec<Series>) {
+        let mut points = Vec::new();
+        for (step, point) in self.one[at].column.points() {
             if matched.any.get(step).copied().unwrap_or(false) {
                 continue;
             }
-            if let Some(value) = self.apply(fill, value) {
-                values[step] = value;
-            }
+            let point = self.apply_points(step, Point::Float(fill), point);
+            points.extend(point.flatten().map(|point| (step, point)));
         }
-        let column = Column::from_steps(values);
+        let column = Column::from_points(self.steps, points);
         if !column.is_empty() {
+            let one = &self.one[at];
             let shared = self.matching.shared(&one.labels);
             let labels = self.result_labels(&shared, Some(&one.labels));
             out.push(self.result(labels, column));
@@ -504,31 +547,27 @@ impl Matcher<'_> {
     }
 }
 
+/// Values by step.
+type Points = Vec<(usize, Point)>;
+
 /// Results of one series of "many", apart by partner if labels come from there.
+#[derive(Default)]
 struct Results {
-    steps: usize,
-    by_partner: Vec<(Option<usize>, Vec<f64>)>,
+    by_partner: Vec<(Option<usize>, Points)>,
 }
 
 impl Results {
-    fn new(steps: usize) -> Results {
-        Results {
-            steps,
-            by_partner: Vec::new(),
-        }
-    }
-
-    fn set(&mut self, partner: Option<usize>, step: usize, value: Option<f64>) {
-        let Some(value) = value else {
+    fn set(&mut self, partner: Option<usize>, step: usize, point: Option<Point>) {
+        let Some(point) = point else {
             return;
         };
         let at = match self.by_partner.iter().position(|(p, _)| *p == partner) {
             Some(at) => at,
             None => {
-                self.by_partner.push((partner, vec![ABSENT; self.steps]));
+                self.by_partner.push((partner, Vec::new()));
                 self.by_partner.len() - 1
             }
         };
-        self.by_partner[at].1[step] = value;
+        self.by_partner[at].1.push((step, point));
     }
 }

@@ -7,7 +7,7 @@ use crate::annotations::{Annotations, Position};
 use crate::column::Scalar;
 use crate::context::Counts;
 use crate::flow::{Flow, Piece, Source};
-use crate::source::{Note, Ranges};
+use crate::source::Ranges;
 use crate::window::RangeFunction;
 
 /// Says what there is to say about the series of a flow, and counts their samples.
@@ -30,25 +30,14 @@ impl<'a, 'q> Noter<'a, 'q> {
     pub(super) fn note(
         &mut self,
         index: usize,
-        piece: &Piece,
+        piece: &mut Piece,
         annotations: &mut Annotations,
         counts: &mut Counts,
     ) -> Result<()> {
+        annotations.merge(std::mem::take(&mut piece.annotations));
         match &self.flow.source {
             Source::Ready(_) => {}
-            Source::Instant(source) => {
-                counts.add_windows(&piece.windows, false);
-                match &source.reading.note {
-                    Note::Aggregation(name, position) if piece.mixed => {
-                        annotations.histogram_ignored_in_aggregation(name, position);
-                    }
-                    Note::Mixed(position) if piece.mixed => {
-                        let name = source.series[index].labels().metric_name();
-                        annotations.mixed_floats_and_histograms(name, position);
-                    }
-                    _ => {}
-                }
-            }
+            Source::Instant(_) => counts.add_windows(&piece.windows, false),
             Source::Ranged(source) => {
                 let computed = matches!(source.ranges, Ranges::Computed(..));
                 counts.add_windows(&piece.windows, computed);
@@ -56,10 +45,6 @@ impl<'a, 'q> Noter<'a, 'q> {
                     .budget
                     .probe(piece.windows.peak + piece.sourced)?;
                 let labels = source.ranges.labels(index);
-                if piece.mixed && source.function.informs_of_histograms() {
-                    let name = labels.metric_name();
-                    annotations.histogram_ignored_in_range(name, &source.position);
-                }
                 if source.function == RangeFunction::QuantileOverTime {
                     note_quantiles(&source.arguments, piece, &source.position, annotations);
                 }

@@ -3,17 +3,22 @@
 //! Which of equal values is picked, and in which order an instant query lists them, follows from
 //! how Go's heap moves its elements; so this is that heap.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use gocompat::strconv::format_float_g;
 use model::Labels;
 use xxhash_rust::xxh64::xxh64;
 
 use super::aggregation::{Groups, Parameter};
 use super::{Evaluator, Result, Scope, execution};
+use crate::annotations::{Annotations, Position};
 use crate::column::{ABSENT, Column, Series, is_present};
 use crate::context::EVALUATION;
 use crate::flow::SeriesSet;
 use crate::gomath::to_i64;
 use crate::plan::{Aggregate, AggregateOp};
+use crate::point::Histogram;
 
 /// The largest float that fits into an `i64`.
 const K_MAX: f64 = 9_223_372_036_854_774_784.0;
@@ -25,6 +30,17 @@ const K_MIN: f64 = -9_223_372_036_854_775_808.0;
 struct Candidate {
     value: f64,
     series: usize,
+}
+
+impl Candidate {
+    /// The histogram that it stands for, if it does.
+    fn histogram<'a>(&self, series: &'a [Series], step: usize) -> Option<&'a Histogram> {
+        let column = &series[self.series].column;
+        if is_present(column.get(step)) {
+            return None;
+        }
+        column.histogram(step)
+    }
 }
 
 /// A binary heap as Go's `container/heap` keeps it. On top is what goes first: the smallest value,
@@ -107,7 +123,7 @@ impl<'q> Evaluator<'q> {
     ) -> Result<SeriesSet<'q>> {
         let parameter = self.parameter(scope, aggregate.param.as_ref())?;
         let outside = std::mem::replace(&mut scope.ordered, true);
-        let flow = self.aggregated(scope, aggregate)?;
+        let flow = self.flow(scope, &aggregate.expr)?;
         let set = self.collect(scope, flow)?;
         scope.ordered = outside;
         if !self.check_parameter(aggregate, &parameter)? {
@@ -124,6 +140,7 @@ impl<'q> Evaluator<'q> {
             series: &set.series,
             group_of,
             group_count: groups.len(),
+            position: &aggregate.position,
             ratios: if aggregate.op == AggregateOp::LimitRatio {
                 set.series
                     .iter()
@@ -134,16 +151,24 @@ impl<'q> Evaluator<'q> {
             },
         };
         if scope.steps.is_single() {
-            let picked = picker.pick(0, parameter.values.at(0));
+            let picked = picker.pick(0, parameter.values.at(0), &mut self.annotations);
             let picked: Vec<usize> = picked.iter().map(|c| c.series).collect();
             let series = picked.into_iter().map(|at| set.series[at].clone());
             return self.set(series.collect());
         }
-        // By series the first step at which it is picked, and its values from there on.
+        // By series the first step at which it is picked, and its floats from there on; and its
+        // histograms, if any are picked.
         let mut columns: Vec<(usize, Vec<f64>)> = vec![(0, Vec::new()); set.series.len()];
+        let mut histograms: HashMap<usize, Vec<(usize, Histogram)>> = HashMap::new();
         for step in 0..scope.steps.count {
             self.shared.deadline.check(EVALUATION)?;
-            for candidate in picker.pick(step, parameter.values.at(step)) {
+            let parameter = parameter.values.at(step);
+            for candidate in picker.pick(step, parameter, &mut self.annotations) {
+                if let Some(histogram) = candidate.histogram(&set.series, step) {
+                    let picked = histograms.entry(candidate.series).or_default();
+                    picked.push((step, Arc::clone(histogram)));
+                    continue;
+                }
                 let (first, column) = &mut columns[candidate.series];
                 if column.is_empty() {
                     *first = step;
@@ -152,16 +177,18 @@ impl<'q> Evaluator<'q> {
                 column.push(candidate.value);
             }
         }
-        let picked = set
-            .series
-            .iter()
-            .zip(columns)
-            .filter(|(_, (_, column))| !column.is_empty());
-        let series = picked.map(|(series, (first, column))| Series {
-            column: Column::from_part(first, column),
-            ..series.clone()
-        });
-        self.set(series.collect())
+        let mut picked = Vec::new();
+        for (at, (first, floats)) in columns.into_iter().enumerate() {
+            let histograms = histograms.remove(&at).unwrap_or_default();
+            if floats.is_empty() && histograms.is_empty() {
+                continue;
+            }
+            picked.push(Series {
+                column: Column::from_part(first, floats).with_histograms(histograms),
+                ..set.series[at].clone()
+            });
+        }
+        self.set(picked)
     }
 
     /// Whether anything can be picked at all.
@@ -209,12 +236,14 @@ struct Picker<'a> {
     series: &'a [Series],
     group_of: Vec<usize>,
     group_count: usize,
+    /// Of the aggregation.
+    position: &'a Position,
     /// Where the hash of each series lies between 0 and 1.
     ratios: Vec<f64>,
 }
 
 impl Picker<'_> {
-    fn pick(&self, step: usize, parameter: f64) -> Vec<Candidate> {
+    fn pick(&self, step: usize, parameter: f64, annotations: &mut Annotations) -> Vec<Candidate> {
         let k = to_i64(parameter).min(self.series.len() as i64);
         let limits = self.op != AggregateOp::LimitRatio;
         if (limits && k < 1) || (!limits && parameter == 0.0) {
@@ -226,9 +255,18 @@ impl Picker<'_> {
         let mut groups: Vec<Heap> = Vec::new();
         groups.resize_with(self.group_count, Heap::default);
         for (at, series) in self.series.iter().enumerate() {
-            let value = series.column.get(step);
+            let mut value = series.column.get(step);
             if !is_present(value) {
-                continue;
+                if series.column.histogram(step).is_none() {
+                    continue;
+                }
+                if let AggregateOp::TopK | AggregateOp::BottomK = self.op {
+                    let name = if reversed { "bottomk" } else { "topk" };
+                    annotations.histogram_ignored_in_aggregation(name, self.position);
+                    continue;
+                }
+                // Where the value does not matter, upstream has 0 for it.
+                value = 0.0;
             }
             let candidate = Candidate { value, series: at };
             let heap = &mut groups[self.group_of[at]];
@@ -305,9 +343,11 @@ mod tests {
             series: &series,
             group_of: vec![0; values.len()],
             group_count: 1,
+            position: &(0..0),
             ratios: vec![0.25; values.len()],
         };
-        picker.pick(0, k).iter().map(|c| c.series).collect()
+        let picked = picker.pick(0, k, &mut Annotations::default());
+        picked.iter().map(|c| c.series).collect()
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::column::{Steps, is_metadata_label};
 use crate::context::{Charge, Counts, STEPS_MAX};
 use crate::flow::SeriesSet;
 use crate::plan::{Kind, Node, Subquery};
-use crate::source::{Histograms, Ranges};
+use crate::point::Histogram;
+use crate::source::Ranges;
 use crate::value::MatrixSeries;
 use crate::window::{Reach, Window, Windows};
 
@@ -115,10 +116,12 @@ impl<'q> Evaluator<'q> {
         let mut matrix = Vec::new();
         for index in 0..ranges.len() {
             self.shared.deadline.check(crate::context::EVALUATION)?;
-            ranges.read(index, &windows, Histograms::Refuse, &mut scratch)?;
-            if scratch.values.is_empty() {
+            ranges.read(index, &windows, &mut scratch)?;
+            if scratch.is_empty() {
                 continue;
             }
+            let histograms = std::mem::take(&mut scratch.histograms);
+            refuse_extended(windows.reach, &histograms)?;
             let points: Vec<(i64, f64)> = if windows.reach == Reach::Inside {
                 let values = scratch.values.iter().copied();
                 scratch.timestamps.iter().copied().zip(values).collect()
@@ -135,16 +138,35 @@ impl<'q> Evaluator<'q> {
                 };
                 crate::extended::points(&window, windows.reach == Reach::Smoothed)
             };
-            let count = points.len() as u64;
+            let sizes = histograms.iter().map(|(_, h)| h.size_in_samples());
+            let count = (points.len() + sizes.sum::<usize>()) as u64;
             charge.add(count)?;
             scope.counts.add(0, count, count);
             if count > 0 {
                 let labels = ranges.labels(index).clone();
-                matrix.push(MatrixSeries { labels, points });
+                matrix.push(MatrixSeries {
+                    labels,
+                    points,
+                    histograms,
+                });
             }
         }
         Ok(matrix)
     }
+}
+
+/// The samples of an extended range themselves are floats only.
+fn refuse_extended(reach: Reach, histograms: &[(i64, Histogram)]) -> Result<()> {
+    let modifier = match reach {
+        Reach::Inside => return Ok(()),
+        Reach::Anchored => "anchored",
+        Reach::Smoothed => "smoothed",
+    };
+    if histograms.is_empty() {
+        return Ok(());
+    }
+    let text = "modifier is not supported with histograms";
+    Err(super::execution(format!("{modifier} {text}")))
 }
 
 /// Multiples of the step after `after_ms`, up to `end_ms`.

@@ -124,25 +124,3 @@ fn ranges_are_refused_by_kind() {
     assert!(matches!(range("m +", MINUTE_MS), Err(QueryError::Parse(_))));
     assert_eq!(range("m", MINUTE_MS), Ok(promql::Value::Matrix(Vec::new())));
 }
-
-#[test]
-fn native_histograms_are_refused_by_name_where_they_matter() {
-    let b = bench(&["h {{schema:0 sum:1 count:1 buckets:[1]}}x3", "f 1 2 3"]);
-    let error = r#"error: native histograms are not supported yet, and {__name__="h"} has some"#;
-    for (query, expected) in [
-        ("h", error),
-        ("rate(h[5m])", error),
-        ("sum({__name__=~\"h|f\"})", error),
-        ("histogram_count(h)", error),
-        ("abs(h)", ""),
-        ("count_over_time(h[5m])", "{} 3"),
-        ("absent(h)", ""),
-        ("max_over_time(h[5m])", ""),
-        (r#"count({__name__=~"h|f"})"#, "{} 2"),
-        (r#"max({__name__=~"h|f"})"#, "{} 3"),
-        (r#"topk(5, {__name__=~"h|f"})"#, r#"{__name__="f"} 3"#),
-        ("f", r#"{__name__="f"} 3"#),
-    ] {
-        b.at(2, query, expected);
-    }
-}

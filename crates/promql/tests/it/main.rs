@@ -11,6 +11,7 @@
 mod answers;
 mod failures;
 mod limits;
+mod native;
 mod notes;
 mod sums;
 
@@ -116,7 +117,10 @@ fn show(value: &Value) -> String {
         Value::Scalar { value, .. } => format!("{value}"),
         Value::String { value, .. } => format!("{value:?}"),
         Value::Vector(samples) => {
-            let samples = samples.iter().map(|s| format!("{} {}", s.labels, s.value));
+            let samples = samples.iter().map(|s| match &s.histogram {
+                None => format!("{} {}", s.labels, s.value),
+                Some(histogram) => format!("{} {histogram}", s.labels),
+            });
             samples.collect::<Vec<_>>().join("; ")
         }
         Value::Matrix(series) => {
@@ -125,6 +129,10 @@ fn show(value: &Value) -> String {
                 for (time_ms, value) in &series.points {
                     let minutes = *time_ms as f64 / MINUTE_MS as f64;
                     let _ = write!(text, " {minutes}:{value}");
+                }
+                for (time_ms, histogram) in &series.histograms {
+                    let minutes = *time_ms as f64 / MINUTE_MS as f64;
+                    let _ = write!(text, " {minutes}:{histogram}");
                 }
                 text
             });

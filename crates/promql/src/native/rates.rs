@@ -1,0 +1,158 @@
+//! Rates of counters and gauges that are native histograms.
+//!
+//! As with floats: the difference between the last and the first sample, plus what was counted
+//! before each reset, stretched to the borders of the range.
+
+use std::sync::Arc;
+
+use model::FloatHistogram;
+use model::histogram::CounterResetHint;
+
+use super::Notes;
+use crate::annotations::Annotations;
+use crate::gomath::seconds;
+use crate::point::Histogram;
+use crate::window::{Borders, extrapolation};
+
+/// Whether the histograms are taken for a counter.
+fn is_gauge(histogram: &FloatHistogram) -> bool {
+    histogram.counter_reset_hint == CounterResetHint::Gauge
+}
+
+/// `rate`, `increase` or `delta` over the samples of a range, of which there are at least two.
+/// `per_second_of` is the length of the range if a rate is asked for.
+pub(crate) fn rate(
+    samples: &[(i64, Histogram)],
+    borders: Borders,
+    is_counter: bool,
+    per_second_of: Option<i64>,
+    notes: &mut Notes<'_>,
+) -> Option<FloatHistogram> {
+    let mut result = difference(samples, is_counter, notes)?;
+    let first = samples.first()?;
+    let last = samples.last()?;
+    let times = (first.0, last.0);
+    let start = is_counter.then_some(first.1.count);
+    let mut factor = extrapolation(times, samples.len(), borders, start, result.count);
+    if let Some(range_ms) = per_second_of {
+        factor /= seconds(range_ms);
+    }
+    result.multiply(factor);
+    Some(result)
+}
+
+/// The difference over the samples.
+fn difference(
+    samples: &[(i64, Histogram)],
+    is_counter: bool,
+    notes: &mut Notes<'_>,
+) -> Option<FloatHistogram> {
+    let mut own = Annotations::default();
+    let mut noticed = Notes {
+        annotations: &mut own,
+        ..*notes
+    };
+    let difference = compatible_difference(samples, is_counter, &mut noticed);
+    // What makes a difference impossible is told alone, unless it shows at the ends.
+    if !matches!(difference, Err(Mixed::InBetween)) {
+        notes.annotations.merge(own);
+    }
+    if difference.is_err() {
+        notes.mixed_schemas();
+    }
+    difference.ok()
+}
+
+/// Exponential and custom buckets in one range.
+enum Mixed {
+    AtTheEnds,
+    InBetween,
+}
+
+fn compatible_difference(
+    samples: &[(i64, Histogram)],
+    is_counter: bool,
+    notes: &mut Notes<'_>,
+) -> Result<FloatHistogram, Mixed> {
+    let [(_, first), middle @ .., (_, last)] = samples else {
+        return Err(Mixed::AtTheEnds);
+    };
+    if is_counter && (is_gauge(first) || is_gauge(last)) {
+        notes.not_a_counter();
+    }
+    let second = middle.first().map_or(last, |(_, h)| h);
+    // After a reset the first sample says nothing, whatever its layout.
+    let start = if is_counter && second.detect_reset(first) {
+        Arc::new(FloatHistogram {
+            schema: second.schema,
+            custom_values: second.custom_values.clone(),
+            ..FloatHistogram::default()
+        })
+    } else {
+        Arc::clone(first)
+    };
+    let is_custom = start.uses_custom_buckets();
+    if last.uses_custom_buckets() != is_custom {
+        return Err(Mixed::AtTheEnds);
+    }
+    let mut schema = last.schema.min(start.schema);
+    if is_counter {
+        for (_, histogram) in middle {
+            if is_gauge(histogram) {
+                notes.not_a_counter();
+            }
+            schema = schema.min(histogram.schema);
+            if histogram.uses_custom_buckets() != is_custom {
+                return Err(Mixed::InBetween);
+            }
+        }
+    }
+    let mut result = (**last).clone();
+    if schema < result.schema && result.reduce_resolution(schema).is_err() {
+        return Err(Mixed::InBetween);
+    }
+    notes
+        .subtract(&mut result, &start)
+        .ok_or(Mixed::InBetween)?;
+    if is_counter {
+        let mut previous = &start;
+        for (_, histogram) in &samples[1..] {
+            if histogram.detect_reset(previous) {
+                notes.add(&mut result, previous).ok_or(Mixed::InBetween)?;
+            }
+            previous = histogram;
+        }
+    } else if !is_gauge(first) || !is_gauge(last) {
+        notes.not_a_gauge();
+    }
+    result.counter_reset_hint = CounterResetHint::Gauge;
+    result.compact(0);
+    Ok(result)
+}
+
+/// `irate` or `idelta` of two histograms.
+pub(crate) fn instant_rate(
+    before: &FloatHistogram,
+    last: &FloatHistogram,
+    interval_ms: i64,
+    is_rate: bool,
+    notes: &mut Notes<'_>,
+) -> Option<FloatHistogram> {
+    let mut result = last.clone();
+    if is_rate && (is_gauge(last) || is_gauge(before)) {
+        notes.not_a_counter();
+    }
+    if !(is_rate || is_gauge(last) && is_gauge(before)) {
+        notes.not_a_gauge();
+    }
+    // After a reset the counter counts from zero.
+    if !(is_rate && last.detect_reset(before)) {
+        notes.subtract(&mut result, before)?;
+    }
+    result.counter_reset_hint = CounterResetHint::Gauge;
+    result.compact(0);
+    if is_rate {
+        result.divide(interval_ms as f64 / 1000.0);
+    }
+    Some(result)
+}
