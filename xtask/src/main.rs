@@ -24,6 +24,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   compare            the same scrapes and queries to Promontory and Prometheus; PROMETHEUS names its binary
   bench ingest       CPU, memory and disk of scraping a fleet: --hosts --containers --interval --seconds
                      --churn --jitter-ms --against prometheus
+  bench restart      how long a crash and a clean stop blind a server: --hosts --containers --churn
+                     --interval --rows --against prometheus
   bench CRATE        the micro benches of one crate
   ci                 all of the above that a machine without a network can do";
 
@@ -215,10 +217,16 @@ fn compare() -> anyhow::Result<()> {
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
     let (what, rest) = arguments.split_first().context(USAGE)?;
-    if what != "ingest" {
+    if !["ingest", "restart"].contains(&what.as_str()) {
         return sh("cargo", &["bench", "--locked", "-p", what]);
     }
-    let promontory = server("release")?.display().to_string();
+    // What is shipped, where the last percent counts; the others compare orders of magnitude.
+    let profile = if what == "ingest" {
+        "release"
+    } else {
+        "bench-fast"
+    };
+    let promontory = server(profile)?.display().to_string();
     let mut all = vec!["--promontory", &promontory];
     let prometheus = prometheus();
     let mut rest = rest.iter().map(String::as_str);
@@ -232,7 +240,7 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
             other => bail!("--against takes `prometheus`, not {other:?}"),
         }
     }
-    bench_binary("ingest", &all)
+    bench_binary(what, &all)
 }
 
 fn bench_binary(command: &str, arguments: &[&str]) -> anyhow::Result<()> {

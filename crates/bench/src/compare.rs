@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 
+use crate::ask::{self, encode, now_ms};
 use crate::page;
 use crate::process::{Server, free_address, get};
 
@@ -31,6 +32,9 @@ const TICKS: i64 = 60;
 /// The order of a floating point sum is not defined by PromQL, and versions before 3 summed
 /// without compensation.
 const RELATIVE_TOLERANCE: f64 = 1e-12;
+
+/// For one answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to compare.
 #[derive(Debug)]
@@ -72,7 +76,7 @@ pub async fn run(options: &CompareOptions, out: &mut impl Write) -> anyhow::Resu
     let config = scratch.path().join("prometheus.yml");
     std::fs::write(&config, configuration(&address))?;
 
-    let start_ms = unix_ms() - 40 * 60_000;
+    let start_ms = now_ms() - 40 * 60_000;
     sender.send_replace(Arc::new(page_at(0, start_ms, exporter.as_ref()).await));
     let promontory = start("promontory", &options.promontory, scratch.path(), &config).await?;
     let prometheus = start("prometheus", &options.prometheus, scratch.path(), &config).await?;
@@ -89,16 +93,6 @@ pub async fn run(options: &CompareOptions, out: &mut impl Write) -> anyhow::Resu
     let outcome = compare_all(&promontory, &prometheus, start_ms, major).await?;
     report(out, &outcome)?;
     Ok(outcome)
-}
-
-fn unix_ms() -> i64 {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "a tool of its own; it stamps its test data"
-    )]
-    let now = std::time::SystemTime::now();
-    now.duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64)
 }
 
 fn configuration(address: &str) -> String {
@@ -298,22 +292,7 @@ fn has_data(answer: &Value) -> bool {
 }
 
 async fn json(server: &Server, path: &str) -> anyhow::Result<Value> {
-    let (_, body) = get(&format!("{}{path}", server.url)).await?;
-    serde_json::from_str(&body).with_context(|| format!("{}{path}: {body}", server.name))
-}
-
-fn encode(query: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
-    query
-        .bytes()
-        .map(|b| {
-            if plain(b) {
-                char::from(b).to_string()
-            } else {
-                format!("%{b:02X}")
-            }
-        })
-        .collect()
+    ask::json(server, path, TIMEOUT).await
 }
 
 /// What differs between two answers; the order of series does not matter, nor do warnings, whose

@@ -91,7 +91,8 @@ pub async fn run(
     Ok(results)
 }
 
-fn configuration(interval_s: u64) -> String {
+/// Scrapes the fleet of `fleet.json` at this interval.
+pub(crate) fn configuration(interval_s: u64) -> String {
     format!(
         "global:\n  scrape_interval: {interval_s}s\n  scrape_timeout: {}s\n\
          scrape_configs:\n- job_name: telegraf\n  file_sd_configs:\n  - files: [fleet.json]\n",
@@ -99,7 +100,30 @@ fn configuration(interval_s: u64) -> String {
     )
 }
 
-async fn start(name: &str, binary: &Path, scratch: &Path, config: &Path) -> anyhow::Result<Server> {
+/// Starts a server in the scratch folder, on the data that it has there, and waits for it.
+pub(crate) async fn start(
+    name: &str,
+    binary: &Path,
+    scratch: &Path,
+    config: &Path,
+) -> anyhow::Result<Server> {
+    let (mut server, log) = spawn(name, binary, scratch, config)?;
+    if let Err(error) = server.wait_ready(Duration::from_secs(60)).await {
+        bail!(
+            "{error:#}\n{}",
+            std::fs::read_to_string(&log).unwrap_or_default()
+        );
+    }
+    Ok(server)
+}
+
+/// Starts a server and returns at once; the path is its log's.
+pub(crate) fn spawn(
+    name: &str,
+    binary: &Path,
+    scratch: &Path,
+    config: &Path,
+) -> anyhow::Result<(Server, PathBuf)> {
     let address = free_address()?;
     let arguments = [
         format!("--config.file={}", config.display()),
@@ -108,14 +132,8 @@ async fn start(name: &str, binary: &Path, scratch: &Path, config: &Path) -> anyh
         "--log.level=warn".to_owned(),
     ];
     let log = scratch.join(format!("{name}.log"));
-    let mut server = Server::start(name, binary, &arguments, &address, &log)?;
-    if let Err(error) = server.wait_ready(Duration::from_secs(60)).await {
-        bail!(
-            "{error:#}\n{}",
-            std::fs::read_to_string(&log).unwrap_or_default()
-        );
-    }
-    Ok(server)
+    let server = Server::start(name, binary, &arguments, &address, &log)?;
+    Ok((server, log))
 }
 
 async fn result(

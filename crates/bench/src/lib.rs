@@ -4,11 +4,13 @@
 //! Prometheus and others scrape the same pages in the same run, each as a process of its own whose
 //! CPU time, memory and disk writes the kernel counts.
 
+mod ask;
 pub mod compare;
 pub mod e2e;
 pub mod fleet;
 pub mod ingest;
 mod page;
 pub mod process;
+pub mod restart;
 pub mod server;
 mod telegraf;

@@ -11,6 +11,7 @@ use bench::compare::{self, CompareOptions};
 use bench::e2e;
 use bench::fleet::FleetOptions;
 use bench::ingest::{self, IngestOptions};
+use bench::restart::{self, RestartOptions};
 
 /// Where Debian's package puts a node_exporter.
 const NODE_EXPORTER: &str = "/usr/bin/prometheus-node-exporter";
@@ -29,7 +30,9 @@ async fn main() -> ExitCode {
 }
 
 async fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
-    let (command, rest) = arguments.split_first().context("ingest, compare or e2e?")?;
+    let (command, rest) = arguments
+        .split_first()
+        .context("ingest, restart, compare or e2e?")?;
     let mut options = Options::parse(rest)?;
     let mut out = std::io::stdout();
     let passed = match command.as_str() {
@@ -38,6 +41,12 @@ async fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
             options.none_left()?;
             ingest::run(&run, &mut out).await?;
             true
+        }
+        "restart" => {
+            let run = options.restart()?;
+            options.none_left()?;
+            let results = restart::run(&run, &mut out).await?;
+            results.iter().all(|result| result.before == result.after)
         }
         "compare" => {
             let run = CompareOptions {
@@ -108,22 +117,39 @@ impl Options {
     }
 
     fn ingest(&mut self) -> anyhow::Result<IngestOptions> {
-        let fleet = FleetOptions::default();
+        Ok(IngestOptions {
+            fleet: self.fleet(FleetOptions::default())?,
+            interval_s: self.number("interval", 15)?,
+            seconds: self.number("seconds", 120)?,
+            jitter_ms: self.number("jitter-ms", 0)?,
+            servers: self.servers()?,
+        })
+    }
+
+    fn restart(&mut self) -> anyhow::Result<RestartOptions> {
+        Ok(RestartOptions {
+            fleet: self.fleet(FleetOptions::default())?,
+            interval_s: self.number("interval", 1)?,
+            rows: self.number("rows", 480)?,
+            servers: self.servers()?,
+        })
+    }
+
+    fn fleet(&mut self, default: FleetOptions) -> anyhow::Result<FleetOptions> {
+        Ok(FleetOptions {
+            hosts: self.number("hosts", default.hosts)?,
+            containers: self.number("containers", default.containers)?,
+            churn: self.number("churn", default.churn)?,
+            seed: self.number("seed", default.seed)?,
+        })
+    }
+
+    /// Promontory and, if it is to be compared, a Prometheus.
+    fn servers(&mut self) -> anyhow::Result<Vec<(String, PathBuf)>> {
         let mut servers = vec![("promontory".to_owned(), self.path("promontory")?)];
         if let Ok(prometheus) = self.path("prometheus") {
             servers.push(("prometheus".to_owned(), prometheus));
         }
-        Ok(IngestOptions {
-            fleet: FleetOptions {
-                hosts: self.number("hosts", fleet.hosts)?,
-                containers: self.number("containers", fleet.containers)?,
-                churn: self.number("churn", fleet.churn)?,
-                seed: self.number("seed", fleet.seed)?,
-            },
-            interval_s: self.number("interval", 15)?,
-            seconds: self.number("seconds", 120)?,
-            jitter_ms: self.number("jitter-ms", 0)?,
-            servers,
-        })
+        Ok(servers)
     }
 }

@@ -80,9 +80,7 @@ impl Server {
     pub async fn wait_ready(&mut self, timeout: Duration) -> anyhow::Result<()> {
         let deadline = tokio::time::Instant::now() + timeout;
         while tokio::time::Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended with {status}", self.name);
-            }
+            self.still_runs()?;
             if get(&format!("{}/-/ready", self.url))
                 .await
                 .is_ok_and(|(status, _)| status == 200)
@@ -92,6 +90,39 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         bail!("{} is not ready after {timeout:?}", self.name)
+    }
+
+    /// Checks that it has not ended by itself.
+    ///
+    /// # Errors
+    /// If it has.
+    pub fn still_runs(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("{} ended with {status}", self.name),
+        }
+    }
+
+    /// Asks it to stop, as a service manager does, and returns how long that took.
+    ///
+    /// # Errors
+    /// If it cannot be signalled, or still runs after `timeout`.
+    pub async fn stop(&mut self, timeout: Duration) -> anyhow::Result<Duration> {
+        let began = tokio::time::Instant::now();
+        let signalled = Command::new("kill")
+            .args(["-TERM", &self.pid().to_string()])
+            .status()
+            .context("start kill")?;
+        if !signalled.success() {
+            bail!("{} cannot be signalled", self.name);
+        }
+        while began.elapsed() < timeout {
+            if self.child.try_wait()?.is_some() {
+                return Ok(began.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        bail!("{} has not stopped in {timeout:?}", self.name)
     }
 
     /// What it has cost so far.
@@ -156,7 +187,15 @@ fn field(text: &str, name: &str) -> u64 {
 /// # Errors
 /// If the server does not answer in ten seconds or not in HTTP.
 pub async fn get(url: &str) -> anyhow::Result<(u16, String)> {
-    tokio::time::timeout(Duration::from_secs(10), get_inner(url))
+    get_within(url, Duration::from_secs(10)).await
+}
+
+/// As [`get`], for an answer that takes its time.
+///
+/// # Errors
+/// If the server does not answer within `timeout` or not in HTTP.
+pub async fn get_within(url: &str, timeout: Duration) -> anyhow::Result<(u16, String)> {
+    tokio::time::timeout(timeout, get_inner(url))
         .await
         .context("no answer")?
 }
