@@ -42,6 +42,14 @@ impl Series {
         &self.labels
     }
 
+    /// First and last time of its chunks, in milliseconds since 1970, deleted samples included.
+    #[must_use]
+    pub fn times_ms(&self) -> Option<(i64, i64)> {
+        let first = self.chunks.iter().map(|chunk| chunk.min_ms).min()?;
+        let last = self.chunks.iter().map(|chunk| chunk.max_ms).max()?;
+        Some((first, last))
+    }
+
     /// How many chunks it has.
     #[must_use]
     pub fn chunk_count(&self) -> usize {
@@ -107,6 +115,21 @@ impl Block {
                 labels,
                 chunks,
             })
+        })
+    }
+
+    /// The series at a place in the order of their labels, for whoever reads them in another order.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if there are not so many; else if the series is damaged.
+    pub fn series_at(&self, place: usize) -> Result<Series, Error> {
+        let reference = self.index.series().get(place).copied();
+        let reference = reference.ok_or_else(|| Error::Refused(format!("no series {place}")))?;
+        let (labels, chunks) = self.index.read_series(reference)?;
+        Ok(Series {
+            reference,
+            labels,
+            chunks,
         })
     }
 

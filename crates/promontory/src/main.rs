@@ -2,7 +2,7 @@
 //!
 //! [`flags`] reads the command line, [`settings`] and [`features`] resolve it, [`serve`] starts the
 //! parts in their order and ends them in the reverse one, [`reload`] carries a configuration to the
-//! parts that follow it.
+//! parts that follow it. [`tools`] are the commands for data folders while no server runs.
 
 #![allow(
     clippy::print_stdout,
@@ -16,6 +16,7 @@ mod process_metrics;
 mod reload;
 mod serve;
 mod settings;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,12 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("tsdb", rest)) = arguments.split_first().map(|(a, rest)| (a.as_str(), rest)) {
+        return match tools::run(rest) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => end(&format!("{error:#}"), 1),
+        };
+    }
     let flags = match flags::parse(&arguments) {
         Ok(Request::Serve(flags)) => flags,
         Ok(Request::Help) => {

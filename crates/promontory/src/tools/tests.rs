@@ -1,0 +1,231 @@
+//! Samples go from Prometheus's blocks into ours and back and stay the same.
+
+use std::path::Path;
+
+use disk::{Disk, RealDisk};
+use model::Labels;
+use promblock::{BlockWriter, DataDir, Sample, Ulid, Value, WriterOptions};
+
+use super::arguments::Arguments;
+use super::{export, import, inspect};
+
+const START_MS: i64 = 1_700_000_000_000;
+
+fn float(timestamp_ms: i64, value: f64) -> Sample {
+    Sample {
+        timestamp_ms,
+        start_timestamp_ms: 0,
+        value: Value::Float(value),
+    }
+}
+
+/// Two targets of which one was away for a while, series that come late, and one with its own
+/// times.
+fn contents() -> Vec<(Labels, Vec<Sample>)> {
+    let mut contents = Vec::new();
+    for host in ["a", "b"] {
+        for name in ["up", "busy", "own"] {
+            let pairs = [("__name__", name), ("instance", host), ("job", "node")];
+            let at = |n: i64| START_MS + n * 15_000 + i64::from(name == "own");
+            let is_there = |n: &i64| host == "a" || !(40..60).contains(n);
+            let value = |n: i64| match (name, n) {
+                ("busy", 70) => model::STALE_NAN,
+                ("busy", 71) => f64::from_bits(0x7ff8_0000_0000_beef),
+                ("busy", _) => n as f64 * 0.1,
+                _ => 1.0,
+            };
+            let first = if name == "busy" { 7 } else { 0 };
+            let samples = (first..400)
+                .filter(is_there)
+                .map(|n| float(at(n), value(n)));
+            contents.push((Labels::from_pairs(pairs), samples.collect()));
+        }
+    }
+    contents.push((
+        Labels::from_pairs([("__name__", "rule")]),
+        vec![float(START_MS, -0.0)],
+    ));
+    contents.sort_by(|a: &(Labels, _), b| a.0.cmp(&b.0));
+    contents
+}
+
+fn write(dir: &Path, entropy: u128, contents: &[(Labels, Vec<Sample>)]) {
+    let ulid = Ulid::new(START_MS as u64, entropy);
+    RealDisk.create_dir_all(dir).unwrap();
+    let mut writer = BlockWriter::create(&RealDisk, dir, WriterOptions::new(ulid)).unwrap();
+    for (labels, samples) in contents {
+        writer.add_series(labels, samples.iter().cloned()).unwrap();
+    }
+    writer.finish().unwrap().unwrap();
+}
+
+/// All samples of a folder as lines in which every bit shows.
+fn lines(dir: &Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    for block in DataDir::open(&RealDisk, dir).unwrap().blocks() {
+        let block = block.open(&RealDisk).unwrap();
+        for series in block.series() {
+            let series = series.unwrap();
+            for sample in block.samples(&series) {
+                let sample = sample.unwrap();
+                let Value::Float(value) = sample.value else {
+                    panic!("{sample:?}");
+                };
+                let bits = value.to_bits();
+                lines.push(format!(
+                    "{} {} {bits:x}",
+                    series.labels(),
+                    sample.timestamp_ms
+                ));
+            }
+        }
+    }
+    lines
+}
+
+fn arguments(given: &[&str]) -> Arguments {
+    let given: Vec<String> = given.iter().map(|text| (*text).to_owned()).collect();
+    Arguments::parse(&given, &["match", "limit", "min-time", "max-time"]).unwrap()
+}
+
+#[test]
+fn there_and_back_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, target, back) = ["prometheus", "ours", "back"]
+        .map(|name| dir.path().join(name))
+        .into();
+    write(&source, 1, &contents());
+    let mut out = Vec::new();
+    let done = import::import(&source, &target, false, &mut out).unwrap();
+    let samples: usize = contents().iter().map(|(_, samples)| samples.len()).sum();
+    assert_eq!((done.written, done.samples), (1, samples as u64));
+
+    let again = import::import(&source, &target, false, &mut out).unwrap();
+    assert_eq!((again.written, again.passed_over), (0, 1));
+
+    assert_eq!(
+        export::export(&target, &back, &mut out).unwrap(),
+        samples as u64
+    );
+    assert_eq!(lines(&back), lines(&source));
+    let into_full = export::export(&target, &back, &mut out).unwrap_err();
+    assert!(
+        into_full.to_string().ends_with("is not empty"),
+        "{into_full}"
+    );
+}
+
+#[test]
+fn what_was_imported_is_listed_dumped_analyzed_and_verified() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, target) = (dir.path().join("prometheus"), dir.path().join("ours"));
+    write(&source, 1, &contents());
+    import::import(&source, &target, false, &mut Vec::new()).unwrap();
+    let path = target.to_str().unwrap();
+    let text = |run: &dyn Fn(&Arguments, &mut dyn std::io::Write) -> anyhow::Result<()>,
+                given: &[&str]| {
+        let mut out = Vec::new();
+        run(&arguments(given), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let list = text(&inspect::list, &[path]);
+    let rows: Vec<&str> = list.lines().collect();
+    assert_eq!(rows.len(), 2);
+    assert!(
+        rows[0].starts_with("BLOCK ULID                  MIN TIME       "),
+        "{list}"
+    );
+    assert!(rows[1].contains("  1h39m45.002s  "), "{list}");
+
+    let dump = text(
+        &inspect::dump,
+        &[
+            path,
+            "--match={__name__=\"busy\",instance=\"a\"}",
+            "--max-time=1700000120000",
+        ],
+    );
+    assert_eq!(
+        dump,
+        "{__name__=\"busy\", instance=\"a\", job=\"node\"} 0.7000000000000001 1700000105000\n\
+         {__name__=\"busy\", instance=\"a\", job=\"node\"} 0.8 1700000120000\n"
+    );
+    let analysis = text(&inspect::analyze, &[path, "--limit=1"]);
+    assert!(
+        analysis.contains("Total Series: 7\nLabel names: 3\n"),
+        "{analysis}"
+    );
+    assert!(
+        analysis.contains("\nMost common label pairs:\n6 job=node\n\n"),
+        "{analysis}"
+    );
+    assert!(text(&inspect::verify, &[path]).contains(" samples, sound"));
+
+    let block = inspect::block_folders(&target).unwrap().remove(0);
+    let data = block.join("data");
+    let mut bytes = std::fs::read(&data).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&data, bytes).unwrap();
+    assert!(inspect::verify(&arguments(&[path]), &mut Vec::new()).is_err());
+}
+
+#[test]
+fn histograms_are_refused_unless_told_to_leave_them_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, target) = (dir.path().join("prometheus"), dir.path().join("ours"));
+    let mut contents = contents();
+    let value = Value::Histogram(Box::default());
+    contents.push((
+        Labels::from_pairs([("__name__", "zz")]),
+        vec![Sample {
+            value,
+            ..float(START_MS, 0.0)
+        }],
+    ));
+    write(&source, 1, &contents);
+    let error = import::import(&source, &target, false, &mut Vec::new()).unwrap_err();
+    assert!(
+        format!("{error:#}").contains("--without-histograms"),
+        "{error:#}"
+    );
+    let done = import::import(&source, &target, true, &mut Vec::new()).unwrap();
+    assert_eq!((done.written, done.histograms), (1, 1));
+}
+
+#[test]
+fn nothing_newer_than_the_own_log_comes_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, target) = (dir.path().join("prometheus"), dir.path().join("ours"));
+    write(&source, 1, &contents());
+    RealDisk.create_dir_all(&target).unwrap();
+    let db = super::open(&target).unwrap();
+    let labels = Labels::from_pairs([("__name__", "mine")]);
+    let group = storage::Appender::open_group(&*db, &labels).unwrap();
+    let series = storage::Appender::series(&*db, group, &labels).unwrap();
+    let batch = storage::Batch {
+        group,
+        timestamp_ms: START_MS,
+        samples: &[storage::Sample { series, value: 1.0 }],
+        timed: &[],
+    };
+    storage::Appender::append(&*db, batch).unwrap();
+    db.close();
+    let error = import::import(&source, &target, false, &mut Vec::new()).unwrap_err();
+    assert!(
+        error.to_string().contains("import into a new folder"),
+        "{error}"
+    );
+}
+
+#[test]
+fn unknown_flags_and_missing_values_are_refused() {
+    for given in [&["--wat"][..], &["--limit"], &["--limit=x"]] {
+        let given: Vec<String> = given.iter().map(|text| (*text).to_owned()).collect();
+        let parsed = Arguments::parse(&given, &["limit"]);
+        assert!(
+            parsed.and_then(|a| a.number("limit", 1)).is_err(),
+            "{given:?}"
+        );
+    }
+}
