@@ -64,6 +64,8 @@ pub(crate) fn convert(
 
 fn native(mut classic: Classic) -> Result<FloatHistogram, String> {
     classic.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    // Bounds may be the same in other words: `0.2` and `2e-1`.
+    classic.buckets.dedup_by(|next, kept| next.0 == kept.0);
     let last = classic.buckets.last().copied();
     let count = classic
         .count
@@ -82,8 +84,11 @@ fn native(mut classic: Classic) -> Result<FloatHistogram, String> {
         counts.push(cumulated - before);
         before = *cumulated;
     }
+    if before != count {
+        return Err(format!("{count} observations, but {before} in buckets"));
+    }
     let length = u32::try_from(counts.len()).map_err(|_| "too many buckets".to_owned())?;
-    Ok(FloatHistogram {
+    let mut histogram = FloatHistogram {
         schema: CUSTOM_BUCKETS_SCHEMA,
         count,
         sum: classic.sum,
@@ -96,5 +101,7 @@ fn native(mut classic: Classic) -> Result<FloatHistogram, String> {
             .filter(|b| b.is_finite())
             .collect(),
         ..FloatHistogram::default()
-    })
+    };
+    histogram.compact(0);
+    Ok(histogram)
 }
