@@ -155,6 +155,7 @@ impl<'q> Evaluator<'q> {
                 swapped,
                 steps,
                 many,
+                one_is_plain: !one.iter().any(|s| s.column.has_histograms()),
                 one,
                 error: None,
                 notes: BTreeMap::new(),

@@ -13,11 +13,11 @@ use promql_syntax::ast::{BinaryOp, Cardinality};
 
 use super::binary::{changes_metric, elements, is_trim};
 use super::{Result, execution};
-use crate::column::{Column, Series, is_metadata_label, is_present};
+use crate::column::{ABSENT, Column, Series, is_metadata_label, is_present};
 use crate::error::QueryError;
 use crate::native::operators::{self, Note};
 use crate::plan::Matching;
-use crate::point::Point;
+use crate::point::{Histogram, Point};
 
 /// The match groups of two vectors by number.
 struct Signatures<'a> {
@@ -210,6 +210,8 @@ pub(super) struct Matcher<'a> {
     pub(super) steps: usize,
     pub(super) many: Vec<Series>,
     pub(super) one: Vec<Series>,
+    /// No series of "one" has native histograms.
+    pub(super) one_is_plain: bool,
     pub(super) error: Option<Failure>,
     /// What is said, of each step the last one: upstream tells no more.
     pub(super) notes: BTreeMap<usize, Note>,
@@ -413,27 +415,49 @@ impl Matcher<'_> {
             self.many[at].column = Column::default();
             return;
         }
-        let mut results = Results::default();
+        let mut results = Results::new(self.steps);
         let mut met: Vec<(usize, Option<usize>)> = Vec::new();
-        for (step, point) in column.points() {
-            let partner = partners.at(step, &self.one);
-            let other = match (partner, fill) {
-                (Some(one), _) => self.one[one].column.at(step),
-                (None, fill) => fill.map(Point::Float),
-            };
-            let Some(other) = other else {
-                continue;
-            };
-            if let Some(point) = self.apply_points(step, point, other) {
+        if is_plain && self.one_is_plain {
+            for (step, value) in column.iter() {
+                let partner = partners.at(step, &self.one);
+                let other = match (partner, fill) {
+                    (Some(one), _) => self.one[one].column.get(step),
+                    (None, Some(fill)) => fill,
+                    (None, None) => continue,
+                };
                 met.push((step, partner));
-                results.set(partner.filter(|_| self.includes()), step, point);
+                if let Some(value) = self.apply(value, other) {
+                    let partner = partner.filter(|_| self.includes());
+                    results.of(partner).floats[step] = value;
+                }
+            }
+        } else {
+            for (step, point) in column.points() {
+                let partner = partners.at(step, &self.one);
+                let other = match (partner, fill) {
+                    (Some(one), _) => self.one[one].column.at(step),
+                    (None, fill) => fill.map(Point::Float),
+                };
+                let Some(other) = other else {
+                    continue;
+                };
+                let Some(point) = self.apply_points(step, point, other) else {
+                    continue;
+                };
+                met.push((step, partner));
+                let results = results.of(partner.filter(|_| self.includes()));
+                match point {
+                    None => {}
+                    Some(Point::Float(value)) => results.floats[step] = value,
+                    Some(Point::Histogram(h)) => results.histograms.push((step, h)),
+                }
             }
         }
         if let Some(matched) = matched {
             self.check_matched(at, &labels, &met, matched);
         }
-        for (partner, points) in results.by_partner {
-            let column = Column::from_points(self.steps, points);
+        for (partner, results) in results.by_partner {
+            let column = Column::from_steps(results.floats).with_histograms(results.histograms);
             if !column.is_empty() {
                 let one = partner.map(|one| &self.one[one].labels);
                 let labels = self.result_labels(&labels, one);
@@ -547,27 +571,39 @@ impl Matcher<'_> {
     }
 }
 
-/// Values by step.
-type Points = Vec<(usize, Point)>;
-
 /// Results of one series of "many", apart by partner if labels come from there.
-#[derive(Default)]
 struct Results {
-    by_partner: Vec<(Option<usize>, Points)>,
+    steps: usize,
+    by_partner: Vec<(Option<usize>, ResultsWith)>,
+}
+
+/// Results with one partner.
+struct ResultsWith {
+    /// One a step.
+    floats: Vec<f64>,
+    histograms: Vec<(usize, Histogram)>,
 }
 
 impl Results {
-    fn set(&mut self, partner: Option<usize>, step: usize, point: Option<Point>) {
-        let Some(point) = point else {
-            return;
-        };
+    fn new(steps: usize) -> Results {
+        Results {
+            steps,
+            by_partner: Vec::new(),
+        }
+    }
+
+    fn of(&mut self, partner: Option<usize>) -> &mut ResultsWith {
         let at = match self.by_partner.iter().position(|(p, _)| *p == partner) {
             Some(at) => at,
             None => {
-                self.by_partner.push((partner, Vec::new()));
+                let results = ResultsWith {
+                    floats: vec![ABSENT; self.steps],
+                    histograms: Vec::new(),
+                };
+                self.by_partner.push((partner, results));
                 self.by_partner.len() - 1
             }
         };
-        self.by_partner[at].1.push((step, point));
+        &mut self.by_partner[at].1
     }
 }

@@ -24,6 +24,9 @@ struct MixedWindow<'a> {
     times: &'a [i64],
     values: &'a [f64],
     histograms: &'a [(i64, Histogram)],
+    /// Whether the counter was reset between a histogram and the one before it in the list, which
+    /// may lie before the window. Only for functions that ask.
+    resets: &'a [bool],
     borders: Borders,
     reach: Reach,
 }
@@ -80,6 +83,13 @@ impl MixedWalk<'_> {
         for (_, histogram) in histograms {
             sizes.push(sizes[sizes.len() - 1] + histogram.size_in_samples() as u64);
         }
+        // Of each pair once, however many windows have it.
+        let mut resets = vec![false; histograms.len()];
+        if function.is_for_counters() && windows.reach == Reach::Inside {
+            for (at, pair) in histograms.windows(2).enumerate() {
+                resets[at + 1] = pair[1].1.detect_reset(&pair[0].1);
+            }
+        }
         let count = windows.steps.count;
         let (before, after) = windows.margins_ms();
         let mut points = Vec::new();
@@ -115,6 +125,7 @@ impl MixedWalk<'_> {
                 times: &times[f.low..f.high],
                 values: &values[f.low..f.high],
                 histograms: &histograms[h.low..h.high],
+                resets: &resets[h.low..h.high],
                 borders: Borders { start_ms, end_ms },
                 reach: windows.reach,
             };
@@ -219,7 +230,8 @@ impl MixedWindow<'_> {
             if samples.len() < 2 {
                 return None;
             }
-            rates::rate(samples, borders, is_counter, per_second_of, notes)
+            let resets = is_counter.then_some(self.resets);
+            rates::rate(samples, resets, borders, per_second_of, notes)
         } else {
             let reach = self.reach;
             extended::rate(samples, borders, reach, is_counter, per_second_of, notes)

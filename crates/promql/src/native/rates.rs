@@ -20,19 +20,20 @@ fn is_gauge(histogram: &FloatHistogram) -> bool {
 }
 
 /// `rate`, `increase` or `delta` over the samples of a range, of which there are at least two.
-/// `per_second_of` is the length of the range if a rate is asked for.
+/// `resets` says, for a counter, before which samples it was reset; `per_second_of` is the length
+/// of the range if a rate is asked for.
 pub(crate) fn rate(
     samples: &[(i64, Histogram)],
+    resets: Option<&[bool]>,
     borders: Borders,
-    is_counter: bool,
     per_second_of: Option<i64>,
     notes: &mut Notes<'_>,
 ) -> Option<FloatHistogram> {
-    let mut result = difference(samples, is_counter, notes)?;
+    let mut result = difference(samples, resets, notes)?;
     let first = samples.first()?;
     let last = samples.last()?;
     let times = (first.0, last.0);
-    let start = is_counter.then_some(first.1.count);
+    let start = resets.map(|_| first.1.count);
     let mut factor = extrapolation(times, samples.len(), borders, start, result.count);
     if let Some(range_ms) = per_second_of {
         factor /= seconds(range_ms);
@@ -44,7 +45,7 @@ pub(crate) fn rate(
 /// The difference over the samples.
 fn difference(
     samples: &[(i64, Histogram)],
-    is_counter: bool,
+    resets: Option<&[bool]>,
     notes: &mut Notes<'_>,
 ) -> Option<FloatHistogram> {
     let mut own = Annotations::default();
@@ -52,7 +53,7 @@ fn difference(
         annotations: &mut own,
         ..*notes
     };
-    let difference = compatible_difference(samples, is_counter, &mut noticed);
+    let difference = compatible_difference(samples, resets, &mut noticed);
     // What makes a difference impossible is told alone, unless it shows at the ends.
     if !matches!(difference, Err(Mixed::InBetween)) {
         notes.annotations.merge(own);
@@ -71,18 +72,20 @@ enum Mixed {
 
 fn compatible_difference(
     samples: &[(i64, Histogram)],
-    is_counter: bool,
+    resets: Option<&[bool]>,
     notes: &mut Notes<'_>,
 ) -> Result<FloatHistogram, Mixed> {
     let [(_, first), middle @ .., (_, last)] = samples else {
         return Err(Mixed::AtTheEnds);
     };
+    let is_counter = resets.is_some();
     if is_counter && (is_gauge(first) || is_gauge(last)) {
         notes.not_a_counter();
     }
     let second = middle.first().map_or(last, |(_, h)| h);
+    let starts_anew = resets.is_some_and(|resets| resets[1]);
     // After a reset the first sample says nothing, whatever its layout.
-    let start = if is_counter && second.detect_reset(first) {
+    let start = if starts_anew {
         Arc::new(FloatHistogram {
             schema: second.schema,
             custom_values: second.custom_values.clone(),
@@ -114,13 +117,11 @@ fn compatible_difference(
     notes
         .subtract(&mut result, &start)
         .ok_or(Mixed::InBetween)?;
-    if is_counter {
-        let mut previous = &start;
-        for (_, histogram) in &samples[1..] {
-            if histogram.detect_reset(previous) {
-                notes.add(&mut result, previous).ok_or(Mixed::InBetween)?;
-            }
-            previous = histogram;
+    if let Some(resets) = resets {
+        // The first sample was not subtracted if there is a reset after it.
+        for at in (2..samples.len()).filter(|&at| resets[at]) {
+            let (_, before) = &samples[at - 1];
+            notes.add(&mut result, before).ok_or(Mixed::InBetween)?;
         }
     } else if !is_gauge(first) || !is_gauge(last) {
         notes.not_a_gauge();

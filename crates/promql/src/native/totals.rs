@@ -69,6 +69,9 @@ impl Total {
     /// Averages are sums until that overflows; from there on the mean is updated.
     fn add_to_average(&mut self, histogram: &FloatHistogram) -> Result<(), HistogramError> {
         if !self.is_mean {
+            if is_small(&self.value) && is_small(histogram) {
+                return self.add_to_sum(histogram);
+            }
             let before = (self.value.clone(), self.lost.clone());
             self.add_to_sum(histogram)?;
             if !self.value.has_overflow() {
@@ -103,6 +106,15 @@ impl Total {
         self.value.settle(self.lost);
         self.value
     }
+}
+
+/// Whether even all of it together is far from an overflow: there are fewer than 2^33 buckets.
+fn is_small(histogram: &FloatHistogram) -> bool {
+    const LARGE: f64 = 1e290;
+    let totals = [histogram.zero_count, histogram.count, histogram.sum];
+    let buckets = [&histogram.positive_buckets, &histogram.negative_buckets];
+    let mut all = totals.iter().chain(buckets.into_iter().flatten());
+    all.all(|value| value.abs() < LARGE)
 }
 
 #[cfg(test)]
