@@ -143,6 +143,8 @@ impl Reloader {
         followers
             .db
             .set_retention(retention(&config, followers.retention));
+        let window_ms = config.storage.tsdb.out_of_order_time_window_ms;
+        followers.db.set_out_of_order_window_ms(window_ms);
         followers
             .subquery_step_ms
             .store(config.global.evaluation_interval_ms, Ordering::Relaxed);

@@ -19,11 +19,21 @@ enum Value {
 
 type Column = BTreeMap<i64, Value>;
 
+/// Which late samples are taken.
+#[derive(Debug, Clone, Copy)]
+struct LateRule {
+    window_ms: i64,
+    in_order_ms: i64,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     by_labels: BTreeMap<Labels, usize>,
     series: Vec<(Labels, Column)>,
     groups: BTreeMap<Labels, GroupId>,
+    /// Newest sample in order of each series.
+    newest: BTreeMap<usize, (i64, u64)>,
+    late: Option<LateRule>,
 }
 
 impl Inner {
@@ -48,6 +58,26 @@ impl MemoryStore {
     #[must_use]
     pub fn new() -> MemoryStore {
         MemoryStore::default()
+    }
+
+    /// Takes samples from now on that come up to `window_ms` behind the newest of all, although
+    /// their series has newer ones. Samples that come more than `in_order_ms` behind it count as
+    /// late whatever their series has. Of several at one time the first one stays.
+    pub fn set_out_of_order_window(&self, window_ms: i64, in_order_ms: i64) {
+        self.inner.write().late = Some(LateRule {
+            window_ms,
+            in_order_ms,
+        });
+    }
+
+    /// Deletes samples of series that pass all matchers, from `min_ms` to `max_ms`.
+    pub fn delete(&self, matchers: &[Matcher], min_ms: i64, max_ms: i64) {
+        for (labels, column) in &mut self.inner.write().series {
+            let passes = |m: &Matcher| m.matches(labels.get(m.name()));
+            if matchers.iter().all(passes) {
+                column.retain(|at_ms, _| !(min_ms..=max_ms).contains(at_ms));
+            }
+        }
     }
 
     /// Sets one float sample, in any order of time.
@@ -96,28 +126,49 @@ impl Appender for MemoryStore {
             .timed
             .iter()
             .map(|s| (s.series, s.timestamp_ms, s.value));
+        let Inner {
+            series: all,
+            newest,
+            late,
+            ..
+        } = &mut *inner;
+        let newest_ms = newest.values().map(|(at_ms, _)| *at_ms).max();
+        let behind_ms = |at_ms: i64| newest_ms.unwrap_or(at_ms).saturating_sub(at_ms);
         for (series, timestamp_ms, value) in shared.chain(timed) {
-            let Some((_, column)) = inner.series.get_mut(series.0 as usize) else {
+            let at = series.0 as usize;
+            let Some((_, column)) = all.get_mut(at) else {
                 outcome.unknown.push(series);
                 continue;
             };
-            match column.last_key_value() {
-                Some((&last_ms, Value::Float(last))) if last_ms == timestamp_ms => {
-                    if last.to_bits() == value.to_bits() {
-                        outcome.appended += 1;
-                    } else {
-                        outcome.duplicate += usize::from(!is_stale_nan(value));
-                    }
-                    continue;
+            let (bits, refused) = (value.to_bits(), usize::from(!is_stale_nan(value)));
+            let too_old = late.is_some_and(|late| behind_ms(timestamp_ms) > late.in_order_ms);
+            match newest.get(&at) {
+                Some(&(last_ms, last)) if last_ms == timestamp_ms && !too_old => {
+                    outcome.appended += usize::from(last == bits);
+                    outcome.duplicate += if last == bits { 0 } else { refused };
                 }
-                Some((&last_ms, _)) if last_ms >= timestamp_ms => {
-                    outcome.out_of_order += usize::from(!is_stale_nan(value));
-                    continue;
+                Some(&(last_ms, _)) if last_ms >= timestamp_ms && late.is_none() => {
+                    outcome.out_of_order += refused;
+                }
+                Some(&(last_ms, _)) if last_ms < timestamp_ms && !too_old => {
+                    newest.insert(at, (timestamp_ms, bits));
+                    column.insert(timestamp_ms, Value::Float(value));
+                    outcome.appended += 1;
+                }
+                None if !too_old => {
+                    newest.insert(at, (timestamp_ms, bits));
+                    column.insert(timestamp_ms, Value::Float(value));
+                    outcome.appended += 1;
+                }
+                _ if late.is_some_and(|late| behind_ms(timestamp_ms) > late.window_ms) => {
+                    outcome.too_old += refused;
+                }
+                _ if refused > 0 => {
+                    column.entry(timestamp_ms).or_insert(Value::Float(value));
+                    outcome.appended += 1;
                 }
                 _ => {}
             }
-            column.insert(timestamp_ms, Value::Float(value));
-            outcome.appended += 1;
         }
         Ok(outcome)
     }

@@ -112,7 +112,8 @@ impl Blocks {
             return Ok(None);
         }
         let of_plan = all.iter().filter(|b| planned.contains(&b.meta().ulid));
-        let parents: Vec<_> = of_plan.cloned().collect();
+        let mut parents: Vec<_> = of_plan.cloned().collect();
+        by_precedence(&mut parents);
         let merged = merge_blocks(&*self.disk, &self.path, Ulid::new(now_ms), &parents)?;
         if let Some(meta) = &merged {
             self.add(meta.ulid)?;
@@ -225,6 +226,15 @@ impl Blocks {
         let ulid = block.meta().ulid.to_string();
         remove_block(&*self.disk, &self.path.join(ulid))
     }
+}
+
+/// Sorts blocks so that of several samples at one time the first one counts: late samples never
+/// win over those in order, nor over late ones that came before.
+pub(crate) fn by_precedence(blocks: &mut [Arc<Block>]) {
+    blocks.sort_by_key(|block| {
+        let meta = block.meta();
+        (meta.is_out_of_order(), meta.min_time, meta.ulid)
+    });
 }
 
 /// Which of the blocks, given as end and bytes, go. Time counts from the newest block's end, not

@@ -24,7 +24,9 @@ use storage::{
     ReplayProgress, SeriesRef, StorageError, StorageStatus, TsdbStats,
 };
 
-use crate::block::{BlockParams, Compaction, SAMPLES_AT_FLUSH, Ulid, block_ranges, write_block};
+use crate::block::{
+    BlockParams, Compaction, HINT_OUT_OF_ORDER, SAMPLES_AT_FLUSH, Ulid, block_ranges, write_block,
+};
 use crate::blocks::Blocks;
 use crate::head::{Head, Progress};
 use crate::metrics::{self, Metrics};
@@ -137,6 +139,9 @@ impl Db {
             options,
             clock,
         });
+        inner
+            .head
+            .set_late_window(inner.options.out_of_order_window_ms);
         metrics::register(registry, &Arc::downgrade(&inner));
         let threads = if background {
             start_threads(&inner).map_err(io_error("start the threads of", &path))?
@@ -154,6 +159,12 @@ impl Db {
     /// Changes what may stay on disk; blocks are removed at the next [`Db::maintain`].
     pub fn set_retention(&self, retention: Retention) {
         *self.inner.retention.lock() = retention;
+    }
+
+    /// Takes samples from now on that come up to so many milliseconds behind the newest of all,
+    /// although their series has newer ones; 0 for none. What was taken stays.
+    pub fn set_out_of_order_window_ms(&self, window_ms: i64) {
+        self.inner.head.set_late_window(window_ms);
     }
 
     /// Writes due blocks, compacts, applies retention, frees memory. Runs in a thread of the
@@ -317,9 +328,13 @@ impl Inner {
         self.metrics.compactions_triggered.inc();
         let mut flushed = false;
         while let Some((min_ms, end_ms)) = self.head.due_block() {
-            if self.stopping() || !self.flush(min_ms, end_ms) {
+            if self.stopping() || !self.flush(min_ms, end_ms, true) {
                 break;
             }
+            flushed = true;
+        }
+        if flushed || self.head.late_are_due() {
+            self.flush_late();
             flushed = true;
         }
         if flushed || self.segment_count() >= SEGMENTS_MAX {
@@ -358,21 +373,23 @@ impl Inner {
         }
     }
 
-    /// Writes a block and lets the head forget it; whether that went well.
-    fn flush(&self, min_ms: i64, end_ms: i64) -> bool {
+    /// Writes late samples whose time is in blocks already beside these.
+    fn flush_late(&self) {
+        for (min_ms, end_ms) in self.head.late_blocks() {
+            if self.stopping() || !self.flush(min_ms, end_ms, false) {
+                return;
+            }
+        }
+    }
+
+    /// Writes a block and lets the head forget it; whether that went well. Without `in_order`, it
+    /// has late samples only.
+    fn flush(&self, min_ms: i64, end_ms: i64, in_order: bool) -> bool {
         let began = self.clock.monotonic();
         let ulid = Ulid::new(self.clock.now_ms());
-        let params = BlockParams {
-            ulid,
-            min_ms,
-            max_ms: end_ms,
-            compaction: Compaction {
-                level: 1,
-                ..Compaction::default()
-            },
-            samples_per_chunk_max: SAMPLES_AT_FLUSH,
-        };
-        let mut source = self.head.block_source(min_ms, end_ms);
+        let params = flush_params(ulid, (min_ms, end_ms), in_order);
+        let late = self.head.mark_late(min_ms, end_ms);
+        let mut source = self.head.block_source(min_ms, end_ms, in_order);
         let written = write_block(&*self.disk, &self.options.path, &params, &mut source);
         let written = written.and_then(|meta| match meta {
             Some(meta) => self.blocks.add(meta.ulid).map(|()| Some(meta)),
@@ -395,6 +412,14 @@ impl Inner {
                 tracing::error!(%error, min_ms, end_ms, "A block could not be written");
                 return false;
             }
+        }
+        if let Err(error) = self.head.forget_late(&late) {
+            // They are in the block and stay in the head; nobody sees a difference.
+            tracing::error!(%error, "Late samples will be written to a block once more");
+            return false;
+        }
+        if !in_order {
+            return true;
         }
         let began = self.clock.monotonic();
         self.head.truncate(end_ms);
@@ -438,6 +463,26 @@ impl Inner {
     }
 }
 
+/// What a block from the head is to be.
+fn flush_params(ulid: Ulid, (min_ms, max_ms): (i64, i64), in_order: bool) -> BlockParams {
+    let hints = match in_order {
+        true => Vec::new(),
+        false => vec![HINT_OUT_OF_ORDER.to_owned()],
+    };
+    let compaction = Compaction {
+        level: 1,
+        hints,
+        ..Compaction::default()
+    };
+    BlockParams {
+        ulid,
+        min_ms,
+        max_ms,
+        compaction,
+        samples_per_chunk_max: SAMPLES_AT_FLUSH,
+    }
+}
+
 impl Db {
     fn ready(&self) -> Result<&Head, AppendError> {
         match self.inner.phase() {
@@ -463,8 +508,11 @@ impl Appender for Db {
     }
 
     fn append(&self, batch: Batch<'_>) -> Result<AppendOutcome, AppendError> {
-        let outcome = self.ready()?.append(batch)?;
-        self.inner.metrics.count(&outcome);
+        let head = self.ready()?;
+        let outcome = head.append(batch)?;
+        self.inner
+            .metrics
+            .count(&outcome, &head.counts.late_appended);
         Ok(outcome)
     }
 }

@@ -11,6 +11,7 @@ use crate::db::Inner;
 /// What is counted as it happens; the rest is asked when it is shown.
 pub(crate) struct Metrics {
     samples_appended: Counter,
+    late_appended: Counter,
     out_of_order: Counter,
     out_of_bounds: Counter,
     too_old: Counter,
@@ -51,6 +52,10 @@ impl Metrics {
             samples_appended: typed(
                 "prometheus_tsdb_head_samples_appended_total",
                 "Samples that were appended.",
+            ),
+            late_appended: typed(
+                "prometheus_tsdb_head_out_of_order_samples_appended_total",
+                "Samples within the out-of-order window that were appended.",
             ),
             out_of_order: typed(
                 "prometheus_tsdb_out_of_order_samples_total",
@@ -132,8 +137,11 @@ impl Metrics {
         }
     }
 
-    /// Counts what became of a batch.
-    pub(crate) fn count(&self, outcome: &AppendOutcome) {
+    /// Counts what became of a batch, and late samples since the last time.
+    pub(crate) fn count(&self, outcome: &AppendOutcome, late: &AtomicU64) {
+        if late.load(Relaxed) > 0 {
+            self.late_appended.add(late.swap(0, Relaxed) as f64);
+        }
         self.samples_appended.add(outcome.appended as f64);
         // These are rare, and adding to a counter is not free.
         for (counter, count) in [
@@ -179,7 +187,9 @@ fn lowest_ms(db: &Inner) -> i64 {
     let blocks = db.blocks.all();
     let oldest = blocks.first().map(|block| block.meta().min_time);
     let head = db.head.time_range().map(|(min_ms, _)| min_ms);
-    oldest.into_iter().chain(head).min().unwrap_or(0)
+    let late = db.head.late_min_ms();
+    let all = oldest.into_iter().chain(head).chain(late);
+    all.min().unwrap_or(0)
 }
 
 fn seconds(ms: i64) -> f64 {

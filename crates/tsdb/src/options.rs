@@ -31,6 +31,10 @@ pub struct Options {
     pub path: PathBuf,
     /// What may stay on disk; [`crate::Db::set_retention`] changes it later.
     pub retention: Retention,
+    /// Samples that come so late are taken although their series has newer ones (the
+    /// configuration key `storage.tsdb.out_of_order_time_window`); 0 for none.
+    /// [`crate::Db::set_out_of_order_window_ms`] changes it later.
+    pub out_of_order_window_ms: i64,
     /// Span of the smallest blocks (`--storage.tsdb.min-block-duration`).
     pub block_duration_min_ms: i64,
     /// Span of the largest blocks (`--storage.tsdb.max-block-duration`); 0 for a tenth of the
@@ -53,6 +57,7 @@ impl Options {
         Options {
             path: path.into(),
             retention: Retention::default(),
+            out_of_order_window_ms: 0,
             block_duration_min_ms: 2 * 3_600_000,
             block_duration_max_ms: 0,
             wal_sync_interval: Duration::from_secs(1),

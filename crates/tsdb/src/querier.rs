@@ -14,6 +14,7 @@ use model::{Labels, Matcher};
 use storage::{Querier, Samples, SelectHints, Series, SeriesSet, StorageError};
 
 use crate::block::Block;
+use crate::blocks::by_precedence;
 use crate::db::Inner;
 use crate::merge::merge_tail;
 
@@ -88,13 +89,15 @@ impl DbQuerier {
         }
     }
 
-    /// Blocks that the querier's time reaches into, oldest first.
+    /// Blocks that the querier's time reaches into, in order of precedence.
     fn blocks(&self) -> Vec<Arc<Block>> {
         let blocks = self.inner.blocks.all();
         let met = blocks
             .iter()
             .filter(|b| b.overlaps(self.min_ms, self.max_ms));
-        met.cloned().collect()
+        let mut met: Vec<_> = met.cloned().collect();
+        by_precedence(&mut met);
+        met
     }
 
     fn head_overlaps(&self) -> bool {

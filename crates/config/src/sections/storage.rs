@@ -46,10 +46,6 @@ fn tsdb(decoder: &mut Decoder, node: &Node) -> TsdbConfig {
         window_ms,
         Decoder::duration_ms,
     );
-    if *window_ms > 0 {
-        let node = fields.take("out_of_order_time_window").unwrap_or(node);
-        decoder.refuse_unsupported(node, "storage.tsdb.out_of_order_time_window");
-    }
     // Upstream writes the window twice when it shows its configuration; what was shown loads again.
     read(
         decoder,

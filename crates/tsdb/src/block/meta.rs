@@ -137,6 +137,14 @@ pub struct BlockMeta {
 }
 
 impl BlockMeta {
+    /// Whether it holds nothing but samples that came late. Where another block has a sample of
+    /// the same series and time, that one counts.
+    #[must_use]
+    pub fn is_out_of_order(&self) -> bool {
+        let hints = &self.compaction.hints;
+        hints.iter().any(|hint| hint == super::HINT_OUT_OF_ORDER)
+    }
+
     /// Whether the block has something from `min_ms` to `max_ms`, both included.
     #[must_use]
     pub fn overlaps(&self, min_ms: i64, max_ms: i64) -> bool {

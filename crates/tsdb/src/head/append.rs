@@ -7,12 +7,12 @@ use model::Labels;
 use parking_lot::MutexGuard;
 use storage::{AppendError, AppendOutcome, Batch, GroupId, Sample, SeriesRef, TimedSample};
 
-use super::Head;
 use super::chunk::SIDE_SAMPLES_MAX;
 use super::group::{Check, Group, Prepared, Scratch, State, Taken, group_and_slot, reference};
+use super::{Head, LATE_SAMPLES_MAX};
 use crate::wal::Position;
 use crate::wal::frame::{self, Kind};
-use crate::wal::record;
+use crate::wal::record::{self, Timed};
 
 /// Slots of a group; what a row takes.
 const SLOTS_MAX: usize = codec::row::SLOTS_MAX;
@@ -107,8 +107,22 @@ impl Head {
             i64::MIN => valid_ms,
             max_ms => valid_ms.max(max_ms.saturating_sub(self.range_ms / 2)),
         };
-        let files = &self.files;
-        Check { floor_ms, files }
+        let newest_ms = match self.max_ms.load(SeqCst) {
+            i64::MIN => valid_ms,
+            max_ms => max_ms,
+        };
+        let window_ms = self.late_window_ms.load(Relaxed);
+        Check {
+            floor_ms,
+            late_floor_ms: (window_ms > 0).then(|| newest_ms.saturating_sub(window_ms)),
+            files: &self.files,
+        }
+    }
+
+    /// Takes samples from now on that are older than the newest of their series by no more than
+    /// this; 0 for none.
+    pub(crate) fn set_late_window(&self, window_ms: i64) {
+        self.late_window_ms.store(window_ms.max(0), Relaxed);
     }
 
     /// Writes a batch.
@@ -258,6 +272,10 @@ impl Head {
         if locked.iter().all(|part| part.taken.is_empty()) {
             return Ok(());
         }
+        let late: usize = locked.iter().map(|part| part.taken.late().len()).sum();
+        if late > 0 && self.late_count.load(SeqCst) + late as u64 > LATE_SAMPLES_MAX {
+            return Err(limit("too many late samples wait for a block"));
+        }
         let at_ms = batch.timestamp_ms;
         let (new_at, prepared) = put_frames(locked, at_ms, &mut scratch.frame)?;
         let position = match self.write(&scratch.frame) {
@@ -281,7 +299,10 @@ impl Head {
             };
             if !taken.is_empty() {
                 state.publish(at_ms, taken, prepared, scratch, epoch, position.segment);
-                self.note_times(state, at_ms, taken);
+                if taken.is_in_order() {
+                    self.note_times(state, at_ms, taken);
+                }
+                self.note_late(taken.late());
             }
         }
         scratch.frame.clear();
@@ -304,6 +325,16 @@ impl Head {
     fn note_times(&self, state: &State, at_ms: i64, taken: &Taken) {
         self.max_ms.fetch_max(state.max_ms, SeqCst);
         self.min_ms.fetch_min(taken.min_ms(at_ms), SeqCst);
+    }
+
+    fn note_late(&self, late: &[Timed]) {
+        for sample in late {
+            self.late_min_ms.fetch_min(sample.at_ms, SeqCst);
+            self.late_max_ms.fetch_max(sample.at_ms, SeqCst);
+        }
+        let count = late.len() as u64;
+        self.late_count.fetch_add(count, SeqCst);
+        self.counts.late_appended.fetch_add(count, Relaxed);
     }
 
     /// Seals what a group has open.
@@ -334,7 +365,9 @@ fn put_frames(
             frame::finish(out, start);
         }
     }
-    let start = frame::begin(out, Kind::Batch);
+    let late = locked.iter().any(|part| !part.taken.late().is_empty());
+    let kind = if late { Kind::LateBatch } else { Kind::Batch };
+    let start = frame::begin(out, kind);
     let parts = locked.iter();
     let prepared = parts.map(
         |Locked {
@@ -345,7 +378,7 @@ fn put_frames(
             if taken.is_empty() {
                 Prepared::default()
             } else {
-                state.put_part(group.id, at_ms, taken, out)
+                state.put_part(group.id, at_ms, taken, late, out)
             }
         },
     );

@@ -10,13 +10,17 @@ use storage::{Samples, StorageError};
 
 use super::Head;
 use super::chunk_files::{Chunk, ChunkBytes};
+use super::group::late::LateSamples;
 use super::group::{GONE, Group};
 use crate::block::{BlockError, BlockSource, GroupInput, SeriesInput, Times};
+use crate::merge::merge_tail;
 use crate::wal::frame::{self, Kind};
-use crate::wal::record;
+use crate::wal::record::{self, Timed};
 
 /// Series in one definition of a checkpoint: a few hundred kilobytes a frame.
 const SERIES_PER_FRAME: usize = 10_000;
+/// Late samples in one record of a checkpoint.
+const LATE_PER_FRAME: usize = 10_000;
 
 /// A chunk that a block takes samples from.
 struct Piece {
@@ -32,6 +36,9 @@ pub(crate) struct HeadSource<'a> {
     min_ms: i64,
     /// Included.
     max_ms: i64,
+    /// Whether samples in order are wanted, too, and not only late ones.
+    in_order: bool,
+    late: LateSamples,
     pieces: Vec<Piece>,
     times: Vec<i64>,
     series: std::vec::IntoIter<(Labels, u32)>,
@@ -56,10 +63,12 @@ impl Head {
         })
     }
 
-    /// The samples from `min_ms` to before `end_ms`, for a block. Nothing is taken into that
-    /// time any more.
-    pub(crate) fn block_source(&self, min_ms: i64, end_ms: i64) -> HeadSource<'_> {
-        self.seal_before(end_ms);
+    /// The samples from `min_ms` to before `end_ms`, for a block; only late ones unless
+    /// `in_order`. Only late samples are taken into that time any more.
+    pub(crate) fn block_source(&self, min_ms: i64, end_ms: i64, in_order: bool) -> HeadSource<'_> {
+        if in_order {
+            self.seal_before(end_ms);
+        }
         let mut groups = self.all_groups();
         groups.sort_by(|a, b| a.labels.cmp(&b.labels));
         HeadSource {
@@ -67,6 +76,8 @@ impl Head {
             groups: groups.into_iter(),
             min_ms,
             max_ms: end_ms - 1,
+            in_order,
+            late: LateSamples::default(),
             pieces: Vec::new(),
             times: Vec::new(),
             series: Vec::new().into_iter(),
@@ -127,11 +138,13 @@ impl Head {
         let groups = self.all_groups();
         for group in &groups {
             let state = &mut *group.state.lock();
-            for (id, span) in state.series.iter_mut().zip(&state.spans) {
+            let slots = state.series.iter_mut().zip(&state.spans).zip(0..);
+            for ((id, span), slot) in slots {
                 let dead = match span.is_empty() {
                     true => state.closed,
                     false => span.ends_before(before_ms),
                 };
+                let dead = dead && state.late.get(slot).is_empty();
                 if dead && *id != GONE {
                     keep[*id as usize] = false;
                     *id = GONE;
@@ -228,6 +241,9 @@ impl Head {
             }
         }
         drop(index);
+        for group in groups {
+            put_late(group, out);
+        }
         let start = frame::begin(out, Kind::End);
         varint::put(out, u64::from(self.groups.read().next));
         varint::put_signed(out, self.valid_ms());
@@ -241,7 +257,8 @@ impl HeadSource<'_> {
         let index = self.head.index.read();
         let state = group.state.lock();
         self.pieces.clear();
-        for chunk in &state.chunks {
+        self.late = state.late.clone();
+        for chunk in state.chunks.iter().filter(|_| self.in_order) {
             if chunk.head.min_ms > self.max_ms || chunk.head.max_ms < self.min_ms {
                 continue;
             }
@@ -254,12 +271,14 @@ impl HeadSource<'_> {
                 times,
             });
         }
-        if self.pieces.is_empty() {
+        if self.pieces.is_empty() && self.late.is_empty() {
             return Ok(false);
         }
         let slots = state.series.iter().zip(&state.spans).zip(0..);
-        let slots =
-            slots.filter(|((id, span), _)| **id != GONE && span.meets(self.min_ms, self.max_ms));
+        let slots = slots.filter(|((id, span), slot)| {
+            let meets = self.in_order && span.meets(self.min_ms, self.max_ms);
+            **id != GONE && (meets || !self.late.get(*slot).is_empty())
+        });
         let series = slots.map(|((id, _), slot)| (index.labels(*id), slot));
         let mut series: Vec<_> = series.collect();
         drop(state);
@@ -301,6 +320,12 @@ impl HeadSource<'_> {
                 }
             }
         }
+        let from = own.timestamps.len();
+        let late = self.late.get(slot).iter();
+        for late in late.filter(|late| (range.0..=range.1).contains(&late.at_ms)) {
+            own.push(late.at_ms, f64::from_bits(late.bits));
+        }
+        merge_tail(&mut own, from);
         if !own.is_empty() {
             self.own = Some((labels.clone(), own));
         }
@@ -345,6 +370,27 @@ impl BlockSource for HeadSource<'_> {
             }
             return Ok(true);
         }
+    }
+}
+
+/// Late samples of a group, which a checkpoint keeps: in parts that belong to no batch.
+fn put_late(group: &Group, out: &mut Vec<u8>) {
+    let late = group.state.lock().late.clone();
+    let all = late.iter().flat_map(|(slot, column)| {
+        column.iter().map(move |late| Timed {
+            slot,
+            at_ms: late.at_ms,
+            bits: late.bits,
+        })
+    });
+    let all: Vec<Timed> = all.collect();
+    for part in all.chunks(LATE_PER_FRAME) {
+        let start = frame::begin(out, Kind::LateBatch);
+        record::put_part(out, group.id, 0, 0, part[0].at_ms);
+        out.extend_from_slice(&0u32.to_le_bytes());
+        record::put_timed(out, part[0].at_ms, &[]);
+        record::put_timed(out, part[0].at_ms, part);
+        frame::finish(out, start);
     }
 }
 

@@ -4,11 +4,13 @@
 //! row; the same bytes go to the log and stay in memory until [`chunk::ROWS_MAX`] rows (or a block
 //! boundary, or many samples with own times) are sealed into a chunk. Rows ascend in time; two rows
 //! of the same time hold different slots. Whatever does not fit that (samples with own times,
-//! batches that come late) goes beside the rows, slot by slot.
+//! batches that come late) goes beside the rows, slot by slot. Samples that are older than the
+//! newest one of their series are kept apart ([`late`]).
 //!
 //! Memory a series: 8 bytes of base, 8 of span, 4 of index id, and the open rows.
 
 mod admit;
+pub(crate) mod late;
 mod span;
 
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use parking_lot::Mutex;
 use storage::SeriesRef;
 
 pub(crate) use admit::{Check, Taken};
+use late::LateSamples;
 use span::{Span, seconds_after, seconds_before};
 
 use super::chunk::{self, ChunkHead, OpenRow};
@@ -71,6 +74,7 @@ pub(crate) struct State {
     rows_max: usize,
     sides: Sides,
     side_count: usize,
+    pub(crate) late: LateSamples,
     /// Number of the first batch that is not sealed, and its segment of the log.
     open_from: Option<(u64, u64)>,
     /// Segment of the oldest batch that is only in chunks that are not in a file.
@@ -79,7 +83,7 @@ pub(crate) struct State {
     /// When rows of chunks were published that queries under way must not see.
     sealed_lately: Vec<(u64, i64)>,
     /// Number of the newest batch.
-    sequence: u64,
+    pub(crate) sequence: u64,
     /// Number of the newest batch that replay has read.
     replayed: u64,
     pub(crate) max_ms: i64,
@@ -110,6 +114,7 @@ impl Group {
             rows_max: rows_max_at_first(id),
             sides: Sides::default(),
             side_count: 0,
+            late: LateSamples::default(),
             open_from: None,
             unsaved_from: None,
             chunks: Vec::new(),
@@ -167,12 +172,13 @@ impl Prepared {
 }
 
 impl State {
-    /// Writes what was taken as a part of a batch's frame.
+    /// Writes what was taken as a part of a batch's frame, which is one for late samples if `late`.
     pub(crate) fn put_part(
         &self,
         id: u32,
         at_ms: i64,
         taken: &Taken,
+        late: bool,
         out: &mut Vec<u8>,
     ) -> Prepared {
         let sequence = self.sequence + 1;
@@ -191,6 +197,9 @@ impl State {
         let row = row_at..out.len();
         out[length_at..row_at].copy_from_slice(&(row.len() as u32).to_le_bytes());
         record::put_timed(out, at_ms, &taken.timed);
+        if late {
+            record::put_timed(out, at_ms, &taken.late);
+        }
         Prepared {
             sequence,
             base,
@@ -213,7 +222,13 @@ impl State {
         epoch: u64,
         segment: u64,
     ) {
-        self.begin_batch(prepared.sequence, segment, at_ms);
+        self.sequence = self.sequence.max(prepared.sequence);
+        for sample in &taken.late {
+            self.late.add(*sample, prepared.sequence, epoch);
+        }
+        if taken.is_in_order() {
+            self.begin_batch(prepared.sequence, segment, at_ms);
+        }
         if taken.row_count > 0 {
             if prepared.is_base() {
                 self.begin_rows(&taken.values, prepared.sequence, at_ms, epoch, scratch);
@@ -398,14 +413,23 @@ impl State {
 
     /// Takes a part from the log. False if it cannot be understood without records that are lost.
     pub(crate) fn replay(&mut self, part: &Part<'_>, of: &mut Replay<'_>) -> bool {
+        // A checkpoint's late samples are of no batch.
+        if part.sequence == 0 || part.sequence > self.replayed {
+            for sample in &part.late {
+                self.late.add(*sample, part.sequence, 0);
+            }
+        }
         let sealed = self.chunks.iter().rev().any(|chunk| {
             let (first, last) = chunk.head.sequences;
             (first..=last).contains(&part.sequence)
         });
-        if sealed || part.sequence <= self.replayed {
+        if part.sequence <= self.replayed {
             return true;
         }
         self.replayed = part.sequence;
+        if sealed {
+            return true;
+        }
         self.sequence = self.sequence.max(part.sequence);
         let complete = part.row.is_empty() || self.replay_row(part, of);
         // What is in blocks does not come back.
@@ -542,6 +566,7 @@ impl State {
             base: Arc::clone(&self.base),
             rows: rows.cloned().collect(),
             sides: self.sides.clone(),
+            late: self.late.clone(),
             epoch,
             sealed_max_ms: later.map(|(_, ms)| ms - 1).min().unwrap_or(i64::MAX),
         })
@@ -562,6 +587,7 @@ pub(crate) struct View {
     pub(crate) base: Arc<[u64]>,
     pub(crate) rows: Vec<Row>,
     pub(crate) sides: Sides,
+    pub(crate) late: LateSamples,
     pub(crate) epoch: u64,
     /// Rows of chunks after this were published later.
     pub(crate) sealed_max_ms: i64,

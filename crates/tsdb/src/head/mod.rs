@@ -2,6 +2,7 @@
 //!
 //! - [`index`]: which series there are, found by labels.
 //! - [`group`]: the series of one target: open rows, then chunks.
+//! - [`late`]: late samples on their way into blocks.
 //! - [`chunk`], [`chunk_files`]: sealed columns and where they lie.
 //! - [`series`]: how queries read all that.
 //!
@@ -15,6 +16,7 @@ mod chunk_files;
 mod flush;
 mod group;
 mod index;
+mod late;
 mod postings;
 mod replay;
 mod series;
@@ -46,6 +48,11 @@ use series::SharedView;
 
 /// From so many series on, a selection is worth several threads.
 const PARALLEL_SERIES_MIN: usize = 4_096;
+/// No more late samples wait for their block; batches with more are refused until some are
+/// written. 64 MiB.
+const LATE_SAMPLES_MAX: u64 = 1 << 21;
+/// With so many late samples, those whose time is in blocks do not wait for the next block.
+const LATE_SAMPLES_DUE: u64 = LATE_SAMPLES_MAX / 4;
 
 #[derive(Debug, Default)]
 struct Groups {
@@ -66,6 +73,8 @@ pub(crate) struct Counts {
     /// Records of the log and chunks that were damaged or made no sense.
     pub(crate) corruptions: AtomicU64,
     pub(crate) unknown_refs: AtomicU64,
+    /// Late samples since the metrics last took note.
+    pub(crate) late_appended: AtomicU64,
 }
 
 /// Recent samples.
@@ -77,6 +86,7 @@ pub(crate) struct Head {
     files: ChunkFiles,
     /// Blocks begin at multiples of it.
     range_ms: i64,
+    late_window_ms: AtomicI64,
     sync_every_append: bool,
     epoch: AtomicU64,
     /// Oldest and newest sample; `i64::MAX` and `i64::MIN` without samples.
@@ -84,6 +94,10 @@ pub(crate) struct Head {
     max_ms: AtomicI64,
     /// Samples before it are in blocks.
     valid_ms: AtomicI64,
+    /// Late samples: about how many, oldest and newest as `min_ms` and `max_ms`.
+    late_count: AtomicU64,
+    late_min_ms: AtomicI64,
+    late_max_ms: AtomicI64,
     /// Queries under way, by the epoch at which they began.
     queries: Mutex<BTreeMap<u64, usize>>,
     scratch: Mutex<Vec<(Scratch, Taken)>>,
@@ -109,11 +123,15 @@ impl Head {
             wal: Wal::new(Arc::clone(disk), wal, segment_bytes_max),
             files: ChunkFiles::new(Arc::clone(disk), chunks),
             range_ms,
+            late_window_ms: AtomicI64::new(0),
             sync_every_append,
             epoch: AtomicU64::new(0),
             min_ms: AtomicI64::new(i64::MAX),
             max_ms: AtomicI64::new(i64::MIN),
             valid_ms: AtomicI64::new(i64::MIN),
+            late_count: AtomicU64::new(0),
+            late_min_ms: AtomicI64::new(i64::MAX),
+            late_max_ms: AtomicI64::new(i64::MIN),
             queries: Mutex::default(),
             scratch: Mutex::default(),
             counts: Counts::default(),
@@ -213,7 +231,9 @@ impl Head {
                 continue;
             };
             let state = group.state.lock();
-            let meets = |slot: u32| state.spans[slot as usize].meets(min_ms, max_ms);
+            let meets = |slot: u32| {
+                state.spans[slot as usize].meets(min_ms, max_ms) || !state.late.get(slot).is_empty()
+            };
             slots.retain(|&(slot, _)| meets(slot));
             if slots.is_empty() {
                 continue;
@@ -248,8 +268,10 @@ impl Head {
 
     /// Whether a query over the range has to look here.
     pub(crate) fn overlaps(&self, min_ms: i64, max_ms: i64) -> bool {
-        self.time_range()
-            .is_some_and(|(min, max)| min <= max_ms && max >= min_ms)
+        let late = (self.late_min_ms.load(SeqCst), self.late_max_ms.load(SeqCst));
+        let ranges = self.time_range().into_iter().chain([late]);
+        let mut ranges = ranges.filter(|(min, max)| min <= max);
+        ranges.any(|(min, max)| min <= max_ms && max >= min_ms)
     }
 
     /// As `storage::Querier::label_names`; all series of the head count.

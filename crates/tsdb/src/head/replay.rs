@@ -103,6 +103,7 @@ impl Head {
         drop(groups);
         self.max_ms.store(max_ms, SeqCst);
         self.note_oldest();
+        self.note_late_range();
         let valid_ms = self.valid_ms();
         if valid_ms > i64::MIN {
             self.truncate(valid_ms);
@@ -167,8 +168,9 @@ impl Head {
     ) -> Result<(), DecodeError> {
         match frame.kind {
             Kind::Define => self.define(record::take_define(frame.payload)?, waiting),
-            Kind::Batch => {
-                for part in record::take_batch(frame.payload)? {
+            Kind::Batch | Kind::LateBatch => {
+                let late = frame.kind == Kind::LateBatch;
+                for part in record::take_batch(frame.payload, late)? {
                     let group = self.groups.read().by_id.get(&part.group).cloned();
                     let Some(group) = group else {
                         self.counts.unknown_refs.fetch_add(1, Relaxed);
@@ -195,7 +197,11 @@ impl Head {
                 groups.next = groups.next.max(next);
                 Ok(())
             }
-            Kind::Chunk => Ok(()),
+            Kind::LateDone => {
+                self.drop_late(&record::take_late_done(frame.payload)?);
+                Ok(())
+            }
+            Kind::Delete | Kind::Chunk => Ok(()),
         }
     }
 

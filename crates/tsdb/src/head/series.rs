@@ -108,6 +108,15 @@ impl HeadSeries {
         self.add(sides, min_ms, max_ms, out);
         Ok(())
     }
+
+    /// Late samples come last: where there is one in order, that stays.
+    fn read_late(&self, min_ms: i64, max_ms: i64, out: &mut Samples) {
+        let view = &self.view.view;
+        let late = view.late.get(self.slot).iter();
+        let late = late.filter(|late| late.epoch <= view.epoch);
+        let late = late.map(|late| (late.at_ms, f64::from_bits(late.bits)));
+        self.add(late, min_ms, max_ms, out);
+    }
 }
 
 impl Series for HeadSeries {
@@ -121,6 +130,8 @@ impl Series for HeadSeries {
             return Ok(());
         }
         self.read_chunks(min_ms, max_ms, out).map_err(corrupt)?;
-        self.read_open(min_ms, max_ms, out).map_err(corrupt)
+        self.read_open(min_ms, max_ms, out).map_err(corrupt)?;
+        self.read_late(min_ms, max_ms, out);
+        Ok(())
     }
 }

@@ -29,13 +29,26 @@ pub(crate) enum Kind {
     Chunk = 3,
     /// The last frame of a checkpoint.
     End = 4,
+    /// A batch with late samples, or late samples that a checkpoint keeps.
+    LateBatch = 5,
+    /// Late samples that are in blocks.
+    LateDone = 6,
+    /// Deleted samples.
+    Delete = 7,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Kind> {
-        [Kind::Define, Kind::Batch, Kind::Chunk, Kind::End]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        let all = [
+            Kind::Define,
+            Kind::Batch,
+            Kind::Chunk,
+            Kind::End,
+            Kind::LateBatch,
+            Kind::LateDone,
+            Kind::Delete,
+        ];
+        all.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -132,6 +132,8 @@ pub(crate) struct Part<'a> {
     /// A row (`codec::row`) against the base, empty if there is none.
     pub(crate) row: &'a [u8],
     pub(crate) timed: Vec<Timed>,
+    /// Late samples.
+    pub(crate) late: Vec<Timed>,
 }
 
 /// Appends a part's fields before its row; the row and [`put_timed`] follow.
@@ -152,8 +154,21 @@ pub(crate) fn put_timed(out: &mut Vec<u8>, at_ms: i64, timed: &[Timed]) {
     }
 }
 
-/// Reads the parts of a batch.
-pub(crate) fn take_batch(payload: &[u8]) -> Result<Vec<Part<'_>>, DecodeError> {
+fn take_timed(reader: &mut Reader<'_>, at_ms: i64) -> Result<Vec<Timed>, DecodeError> {
+    let count = reader.count(reader.rest().len())?;
+    let mut timed = Vec::with_capacity(count);
+    for _ in 0..count {
+        timed.push(Timed {
+            slot: u32::try_from(reader.varint()?).map_err(|_| DecodeError("slot"))?,
+            at_ms: at_ms.wrapping_add(reader.signed()?),
+            bits: reader.u64_le()?,
+        });
+    }
+    Ok(timed)
+}
+
+/// Reads the parts of a batch; `late` if they have late samples too.
+pub(crate) fn take_batch(payload: &[u8], late: bool) -> Result<Vec<Part<'_>>, DecodeError> {
     let mut reader = Reader::new(payload);
     let mut parts = Vec::with_capacity(1);
     while !reader.is_empty() {
@@ -164,15 +179,11 @@ pub(crate) fn take_batch(payload: &[u8]) -> Result<Vec<Part<'_>>, DecodeError> {
         let at_ms = reader.signed()?;
         let row = reader.u32_le()? as usize;
         let row = reader.take(row)?;
-        let count = reader.count(reader.rest().len())?;
-        let mut timed = Vec::with_capacity(count);
-        for _ in 0..count {
-            timed.push(Timed {
-                slot: u32::try_from(reader.varint()?).map_err(|_| DecodeError("slot"))?,
-                at_ms: at_ms.wrapping_add(reader.signed()?),
-                bits: reader.u64_le()?,
-            });
-        }
+        let timed = take_timed(&mut reader, at_ms)?;
+        let late = match late {
+            true => take_timed(&mut reader, at_ms)?,
+            false => Vec::new(),
+        };
         parts.push(Part {
             group,
             sequence,
@@ -180,9 +191,44 @@ pub(crate) fn take_batch(payload: &[u8]) -> Result<Vec<Part<'_>>, DecodeError> {
             at_ms,
             row,
             timed,
+            late,
         });
     }
     Ok(parts)
+}
+
+/// Late samples of a time that are in blocks by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LateDone {
+    pub(crate) min_ms: i64,
+    /// Included.
+    pub(crate) max_ms: i64,
+    /// Groups, and the number of the last batch whose late samples are meant.
+    pub(crate) groups: Vec<(u32, u64)>,
+}
+
+/// Appends the payload of a [`LateDone`].
+pub(crate) fn put_late_done(out: &mut Vec<u8>, done: &LateDone) {
+    varint::put_signed(out, done.min_ms);
+    varint::put_signed(out, done.max_ms);
+    varint::put(out, done.groups.len() as u64);
+    for (group, sequence) in &done.groups {
+        varint::put(out, u64::from(*group));
+        varint::put(out, *sequence);
+    }
+}
+
+/// Reads what [`put_late_done`] wrote.
+pub(crate) fn take_late_done(payload: &[u8]) -> Result<LateDone, DecodeError> {
+    let reader = &mut Reader::new(payload);
+    let (min_ms, max_ms) = (reader.signed()?, reader.signed()?);
+    let count = reader.count(reader.rest().len())?;
+    let groups = (0..count).map(|_| Ok((group_id(reader)?, reader.varint()?)));
+    Ok(LateDone {
+        min_ms,
+        max_ms,
+        groups: groups.collect::<Result<_, _>>()?,
+    })
 }
 
 #[cfg(test)]
@@ -219,7 +265,7 @@ mod tests {
             out.extend_from_slice(row);
             put_timed(&mut out, 1_000, timed);
         }
-        let parts = take_batch(&out).unwrap();
+        let parts = take_batch(&out, false).unwrap();
         assert_eq!(
             (parts[0].group, parts[0].row, &parts[0].timed),
             (1, &b"row"[..], &timed)
@@ -230,11 +276,37 @@ mod tests {
         );
     }
 
+    #[test]
+    fn late_samples_round_trip() {
+        let late = [Timed {
+            slot: 2,
+            at_ms: 7,
+            bits: 3,
+        }];
+        let mut out = Vec::new();
+        put_part(&mut out, 1, 9, 9, 1_000);
+        out.extend_from_slice(&[0; 4]);
+        put_timed(&mut out, 1_000, &[]);
+        put_timed(&mut out, 1_000, &late);
+        let parts = take_batch(&out, true).unwrap();
+        assert_eq!((parts[0].timed.len(), &parts[0].late[..]), (0, &late[..]));
+        let done = LateDone {
+            min_ms: -5,
+            max_ms: i64::MAX,
+            groups: vec![(1, 2), (3, u64::MAX)],
+        };
+        out.clear();
+        put_late_done(&mut out, &done);
+        assert_eq!(take_late_done(&out), Ok(done));
+    }
+
     proptest! {
         #[test]
         fn damaged_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let _ = take_define(&bytes);
-            let _ = take_batch(&bytes);
+            let _ = take_batch(&bytes, false);
+            let _ = take_batch(&bytes, true);
+            let _ = take_late_done(&bytes);
         }
     }
 }

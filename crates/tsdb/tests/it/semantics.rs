@@ -281,8 +281,20 @@ enum Step {
     Maintain,
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let own = prop::option::weighted(0.15, -40_000i64..40_000);
+/// An out-of-order window and what happens. The window is longer than blocks, shorter than what is
+/// taken in order, or none.
+fn history() -> impl Strategy<Value = (i64, Vec<Step>)> {
+    let window_ms = prop_oneof![1 => Just(0i64), 2 => Just(5 * 3_600_000), 1 => Just(600_000)];
+    window_ms.prop_flat_map(|window_ms| {
+        let steps = prop::collection::vec(step(window_ms > 0), 1..500);
+        (Just(window_ms), steps)
+    })
+}
+
+fn step(late: bool) -> impl Strategy<Value = Step> {
+    let late_ms: i64 = if late { 6 * 3_600_000 } else { 40_000 };
+    let own = prop_oneof![3 => -40_000i64..40_000, 1 => -late_ms..0];
+    let own = prop::option::weighted(0.15, own);
     let points = prop::collection::vec((0usize..12, own, any::<u8>()), 0..8);
     // Some histories span many blocks: half an hour is less than the head takes back in time.
     let ahead = prop_oneof![6 => -3_000i64..60_000, 1 => 60_000i64..1_800_000];
@@ -318,10 +330,14 @@ fn same(got: &[Dumped], want: &[Dumped]) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
-    fn answers_as_the_obvious_store(steps in prop::collection::vec(step(), 1..500)) {
+    fn answers_as_the_obvious_store((window_ms, steps) in history()) {
         let disk = MemoryDisk::new();
         let mut db = open(&disk);
         let plain = MemoryStore::new();
+        if window_ms > 0 {
+            db.set_out_of_order_window_ms(window_ms);
+            plain.set_out_of_order_window(window_ms, 3_600_000);
+        }
         let names: Vec<String> = (0..12).map(|n| format!("m{n}")).collect();
         let mut now_ms = START_MS;
         for step in steps {
@@ -354,6 +370,7 @@ proptest! {
                     let before = dump(&*db);
                     drop(db);
                     db = open(&disk);
+                    db.set_out_of_order_window_ms(window_ms);
                     same(&dump(&*db), &before)?;
                 }
                 Step::Maintain => db.maintain(),

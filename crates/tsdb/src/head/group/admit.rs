@@ -15,6 +15,8 @@ pub(crate) struct Taken {
     pub(super) values: row::Values,
     pub(super) row_count: usize,
     pub(super) timed: Vec<Timed>,
+    /// Older than the newest sample of their series.
+    pub(super) late: Vec<Timed>,
     /// Newest sample with own time of each slot in `timed`.
     newest: HashMap<u32, (i64, u64)>,
 }
@@ -22,10 +24,20 @@ pub(crate) struct Taken {
 impl Taken {
     /// Whether there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
-        self.row_count == 0 && self.timed.is_empty()
+        !self.is_in_order() && self.late.is_empty()
     }
 
-    /// The oldest sample.
+    /// Whether there are samples in order.
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.row_count > 0 || !self.timed.is_empty()
+    }
+
+    /// Late samples.
+    pub(crate) fn late(&self) -> &[Timed] {
+        &self.late
+    }
+
+    /// The oldest sample in order.
     pub(crate) fn min_ms(&self, at_ms: i64) -> i64 {
         let row = (self.row_count > 0).then_some(at_ms);
         let timed = self.timed.iter().map(|sample| sample.at_ms);
@@ -37,6 +49,7 @@ impl Taken {
         self.values.reset(state.series.len());
         self.row_count = 0;
         self.timed.clear();
+        self.late.clear();
         self.newest.clear();
     }
 }
@@ -44,8 +57,10 @@ impl Taken {
 /// What samples are checked against, besides their series.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Check<'a> {
-    /// Older samples are out of bounds.
+    /// Older samples are out of bounds, or late.
     pub(crate) floor_ms: i64,
+    /// Older samples are too old; `None` if no late samples are taken.
+    pub(crate) late_floor_ms: Option<i64>,
     pub(crate) files: &'a ChunkFiles,
 }
 
@@ -55,6 +70,8 @@ enum Verdict {
     Same,
     Duplicate,
     Old,
+    /// Older than what is taken in order.
+    OutOfBounds,
 }
 
 fn compare(newest: (i64, u64), at_ms: i64, bits: u64) -> Verdict {
@@ -122,8 +139,7 @@ impl State {
             let bits = sample.value.to_bits();
             let at = slot as usize;
             let verdict = if at_ms < check.floor_ms {
-                outcome.out_of_bounds += 1;
-                continue;
+                Verdict::OutOfBounds
             } else if taken.values.has(at) {
                 compare((at_ms, taken.values.bits[at]), at_ms, bits)
             } else if fresh {
@@ -140,7 +156,38 @@ impl State {
                     outcome.appended += 1;
                 }
                 Verdict::New => taken.push_timed(Timed { slot, at_ms, bits }, outcome),
-                other => count(other, bits, outcome),
+                verdict => {
+                    let sample = Timed { slot, at_ms, bits };
+                    self.take_late(verdict, sample, check, taken, outcome);
+                }
+            }
+        }
+    }
+
+    /// Takes or counts a sample that is not newer than all of its series.
+    fn take_late(
+        &self,
+        verdict: Verdict,
+        sample: Timed,
+        check: Check<'_>,
+        taken: &mut Taken,
+        outcome: &mut AppendOutcome,
+    ) {
+        // A staleness marker that comes too late says nothing about its series: that lives on.
+        let refused = usize::from(sample.bits != STALE_NAN_BITS);
+        match (verdict, check.late_floor_ms) {
+            (Verdict::New | Verdict::Same, _) => outcome.appended += 1,
+            (Verdict::Duplicate, _) => outcome.duplicate += refused,
+            (Verdict::Old, None) => outcome.out_of_order += refused,
+            (Verdict::OutOfBounds, None) => outcome.out_of_bounds += 1,
+            (_, Some(floor_ms)) if sample.at_ms < floor_ms => outcome.too_old += refused,
+            (_, Some(_)) if refused == 0 => {}
+            (_, Some(_)) => {
+                // The first sample of a time stays, and the writer need not know.
+                if !self.late.has(sample.slot, sample.at_ms) {
+                    taken.late.push(sample);
+                }
+                outcome.appended += 1;
             }
         }
     }
@@ -160,20 +207,18 @@ impl State {
             return;
         }
         let (at_ms, bits) = (sample.timestamp_ms, sample.value.to_bits());
-        if at_ms < check.floor_ms {
-            outcome.out_of_bounds += 1;
-            return;
-        }
         let at = slot as usize;
         let row = (taken.row_count > 0 && taken.values.has(at))
             .then(|| (batch_ms, taken.values.bits[at]));
         let verdict = match row.max(taken.newest.get(&slot).copied()) {
+            _ if at_ms < check.floor_ms => Verdict::OutOfBounds,
             Some(newest) => compare(newest, at_ms, bits),
             None => self.judge(slot, at_ms, bits, check.files),
         };
+        let sample = Timed { slot, at_ms, bits };
         match verdict {
-            Verdict::New => taken.push_timed(Timed { slot, at_ms, bits }, outcome),
-            other => count(other, bits, outcome),
+            Verdict::New => taken.push_timed(sample, outcome),
+            verdict => self.take_late(verdict, sample, check, taken, outcome),
         }
     }
 }
@@ -183,16 +228,6 @@ impl Taken {
         self.newest.insert(sample.slot, (sample.at_ms, sample.bits));
         self.timed.push(sample);
         outcome.appended += 1;
-    }
-}
-
-fn count(verdict: Verdict, bits: u64, outcome: &mut AppendOutcome) {
-    // A staleness marker that comes too late is no fault of anybody's.
-    let refused = usize::from(bits != STALE_NAN_BITS);
-    match verdict {
-        Verdict::New | Verdict::Same => outcome.appended += 1,
-        Verdict::Duplicate => outcome.duplicate += refused,
-        Verdict::Old => outcome.out_of_order += refused,
     }
 }
 
