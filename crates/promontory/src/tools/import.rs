@@ -187,7 +187,9 @@ fn plan_head(head: &Head) -> anyhow::Result<Vec<Plan>> {
         Ok(Plan {
             ulid: ulid(&name.to_string())?,
             min_ms,
-            end_ms: min_ms + HEAD_BLOCK_MS,
+            // Not the end of the two hours: a server refuses, and forgets after a restart, what
+            // is older than the end of its newest block, and it may be started at once.
+            end_ms: last_ms.saturating_add(1),
             compaction: Compaction {
                 level: 1,
                 ..Compaction::default()

@@ -193,6 +193,31 @@ fn histograms_are_refused_unless_told_to_leave_them_out() {
     assert_eq!((done.written, done.histograms), (1, 1));
 }
 
+/// What Prometheus 3.14 wrote, and answered: `crates/promblock/compat/README.md`.
+#[test]
+fn a_head_comes_in_and_a_server_can_go_on_from_its_end() {
+    let compat = Path::new(env!("CARGO_MANIFEST_DIR")).join("../promblock/compat");
+    for name in ["head-zstd", "head-snappy"] {
+        let source = compat.join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let done = import::import(&source, dir.path(), true, &mut Vec::new()).unwrap();
+        let expected = std::fs::read_to_string(source.join("expected.txt")).unwrap();
+        let floats = expected.lines().filter(|line| line.contains(" f "));
+        let times = floats.map(|line| line.split(' ').next().unwrap().parse::<i64>().unwrap());
+        let times: Vec<i64> = times.collect();
+        assert_eq!(done.samples, times.len() as u64, "{name}");
+        let db = super::open(dir.path()).unwrap();
+        let blocks = storage::StorageStatus::blocks(&*db);
+        let end_ms = blocks.iter().map(|block| block.max_time_ms).max();
+        assert!(
+            end_ms <= times.iter().max().map(|last| last + 15_001),
+            "{name}: {end_ms:?}"
+        );
+        let again = import::import(&source, &dir.path().join("x"), true, &mut Vec::new());
+        assert_eq!(again.unwrap().samples, done.samples);
+    }
+}
+
 #[test]
 fn nothing_newer_than_the_own_log_comes_in() {
     let dir = tempfile::tempdir().unwrap();
