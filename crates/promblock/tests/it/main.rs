@@ -8,6 +8,7 @@
 
 mod compat;
 mod damage;
+mod data_dir;
 mod promtool;
 mod round_trip;
 mod support;
