@@ -26,6 +26,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                      --churn --jitter-ms --against prometheus
   bench restart      how long a crash and a clean stop blind a server: --hosts --containers --churn
                      --interval --rows --against prometheus
+  bench query        dashboards' queries over hours of a fleet: --hosts --containers --hours --runs
+                     --against prometheus
   bench CRATE        the micro benches of one crate
   ci                 all of the above that a machine without a network can do";
 
@@ -217,7 +219,7 @@ fn compare() -> anyhow::Result<()> {
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
     let (what, rest) = arguments.split_first().context(USAGE)?;
-    if !["ingest", "restart"].contains(&what.as_str()) {
+    if !["ingest", "restart", "query"].contains(&what.as_str()) {
         return sh("cargo", &["bench", "--locked", "-p", what]);
     }
     // What is shipped, where the last percent counts; the others compare orders of magnitude.

@@ -275,7 +275,7 @@ async fn compare_one(
     outcome: &mut Outcome,
 ) -> anyhow::Result<()> {
     let (mine, other) = (json(ours, path).await?, json(theirs, path).await?);
-    match difference(&mine, &other) {
+    match difference(&mine, &other, RELATIVE_TOLERANCE) {
         None => {
             outcome.equal += 1;
             outcome.with_data += usize::from(has_data(&mine));
@@ -297,12 +297,12 @@ async fn json(server: &Server, path: &str) -> anyhow::Result<Value> {
 
 /// What differs between two answers; the order of series does not matter, nor do warnings, whose
 /// texts changed over the versions.
-fn difference(mine: &Value, other: &Value) -> Option<String> {
+pub(crate) fn difference(mine: &Value, other: &Value, tolerance: f64) -> Option<String> {
     if mine["status"] != other["status"] || mine["errorType"] != other["errorType"] {
         return Some(format!("{mine}\n      against {other}"));
     }
     let (mine, other) = (canonical(&mine["data"]), canonical(&other["data"]));
-    unlike(&mine, &other, "data")
+    unlike(&mine, &other, "data", tolerance)
 }
 
 fn canonical(data: &Value) -> Value {
@@ -325,7 +325,7 @@ fn canonical(data: &Value) -> Value {
     data
 }
 
-fn unlike(mine: &Value, other: &Value, at: &str) -> Option<String> {
+fn unlike(mine: &Value, other: &Value, at: &str, tolerance: f64) -> Option<String> {
     match (mine, other) {
         (Value::Object(a), Value::Object(b)) => {
             let keys = |m: &serde_json::Map<String, Value>| m.keys().cloned().collect::<Vec<_>>();
@@ -333,7 +333,7 @@ fn unlike(mine: &Value, other: &Value, at: &str) -> Option<String> {
                 return Some(format!("{at}: {mine} against {other}"));
             }
             a.iter()
-                .find_map(|(key, value)| unlike(value, &b[key], &format!("{at}.{key}")))
+                .find_map(|(key, value)| unlike(value, &b[key], &format!("{at}.{key}"), tolerance))
         }
         (Value::Array(a), Value::Array(b)) => {
             if a.len() != b.len() {
@@ -342,20 +342,20 @@ fn unlike(mine: &Value, other: &Value, at: &str) -> Option<String> {
             let pairs = a.iter().zip(b).enumerate();
             pairs
                 .into_iter()
-                .find_map(|(n, (x, y))| unlike(x, y, &format!("{at}[{n}]")))
+                .find_map(|(n, (x, y))| unlike(x, y, &format!("{at}[{n}]"), tolerance))
         }
-        (Value::String(a), Value::String(b)) if close(a, b) => None,
+        (Value::String(a), Value::String(b)) if close(a, b, tolerance) => None,
         (a, b) if a == b => None,
         (a, b) => Some(format!("{at}: {a} against {b}")),
     }
 }
 
-fn close(a: &str, b: &str) -> bool {
+fn close(a: &str, b: &str, tolerance: f64) -> bool {
     if a == b {
         return true;
     }
     match (a.parse::<f64>(), b.parse::<f64>()) {
-        (Ok(x), Ok(y)) => (x - y).abs() <= RELATIVE_TOLERANCE * x.abs().max(y.abs()),
+        (Ok(x), Ok(y)) => (x - y).abs() <= tolerance * x.abs().max(y.abs()),
         _ => false,
     }
 }
@@ -403,7 +403,11 @@ mod tests {
             (answer(json!([row("x", "1"), row("y", "NaN")])), false),
             (json!({"status": "error", "errorType": "bad_data"}), false),
         ] {
-            assert_eq!(difference(&base, &other).is_none(), equal, "{other}");
+            assert_eq!(
+                difference(&base, &other, RELATIVE_TOLERANCE).is_none(),
+                equal,
+                "{other}"
+            );
         }
         assert!(
             QUERIES

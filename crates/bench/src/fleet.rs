@@ -314,6 +314,18 @@ impl Host {
         own + contained.sum::<usize>()
     }
 
+    /// Name with labels, and value, of every series; in an order that stays as long as containers
+    /// do.
+    pub fn samples(&self) -> impl Iterator<Item = (&str, f64)> {
+        let own = self.families.iter().flat_map(|f| &f.lines);
+        let contained = self
+            .containers
+            .iter()
+            .flat_map(|c| c.lines.iter().flatten());
+        own.chain(contained)
+            .map(|line| (line.text.trim_end(), line.value))
+    }
+
     /// Labels of the containers that run now, for tests of churn.
     #[must_use]
     pub fn container_labels(&self) -> Vec<&str> {

@@ -5,12 +5,14 @@
 //! CPU time, memory and disk writes the kernel counts.
 
 mod ask;
+pub mod backfill;
 pub mod compare;
 pub mod e2e;
 pub mod fleet;
 pub mod ingest;
 mod page;
 pub mod process;
+pub mod query;
 pub mod restart;
 pub mod server;
 mod telegraf;

@@ -11,6 +11,7 @@ use bench::compare::{self, CompareOptions};
 use bench::e2e;
 use bench::fleet::FleetOptions;
 use bench::ingest::{self, IngestOptions};
+use bench::query::{self, QueryOptions};
 use bench::restart::{self, RestartOptions};
 
 /// Where Debian's package puts a node_exporter.
@@ -32,7 +33,7 @@ async fn main() -> ExitCode {
 async fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
     let (command, rest) = arguments
         .split_first()
-        .context("ingest, restart, compare or e2e?")?;
+        .context("ingest, restart, query, compare or e2e?")?;
     let mut options = Options::parse(rest)?;
     let mut out = std::io::stdout();
     let passed = match command.as_str() {
@@ -47,6 +48,12 @@ async fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
             options.none_left()?;
             let results = restart::run(&run, &mut out).await?;
             results.iter().all(|result| result.before == result.after)
+        }
+        "query" => {
+            let run = options.query()?;
+            options.none_left()?;
+            let results = query::run(&run, &mut out).await?;
+            results.iter().all(|result| result.difference.is_none())
         }
         "compare" => {
             let run = CompareOptions {
@@ -131,6 +138,19 @@ impl Options {
             fleet: self.fleet(FleetOptions::default())?,
             interval_s: self.number("interval", 1)?,
             rows: self.number("rows", 480)?,
+            servers: self.servers()?,
+        })
+    }
+
+    fn query(&mut self) -> anyhow::Result<QueryOptions> {
+        let small = FleetOptions {
+            hosts: 40,
+            ..FleetOptions::default()
+        };
+        Ok(QueryOptions {
+            fleet: self.fleet(small)?,
+            hours: self.number("hours", 4)?,
+            runs: self.number("runs", 7)?,
             servers: self.servers()?,
         })
     }

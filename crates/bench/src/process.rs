@@ -195,22 +195,33 @@ pub async fn get(url: &str) -> anyhow::Result<(u16, String)> {
 /// # Errors
 /// If the server does not answer within `timeout` or not in HTTP.
 pub async fn get_within(url: &str, timeout: Duration) -> anyhow::Result<(u16, String)> {
+    let (_, status, body) = get_timed(url, timeout).await?;
+    Ok((status, body))
+}
+
+/// As [`get_within`], with the time from the request to the last byte of the answer.
+///
+/// # Errors
+/// As [`get_within`].
+pub async fn get_timed(url: &str, timeout: Duration) -> anyhow::Result<(Duration, u16, String)> {
     tokio::time::timeout(timeout, get_inner(url))
         .await
         .context("no answer")?
 }
 
-async fn get_inner(url: &str) -> anyhow::Result<(u16, String)> {
+async fn get_inner(url: &str) -> anyhow::Result<(Duration, u16, String)> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let rest = url.strip_prefix("http://").context("only http")?;
     let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let began = tokio::time::Instant::now();
     let mut stream = tokio::net::TcpStream::connect(address).await?;
     let request = format!("GET /{path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
+    let took = began.elapsed();
     let text = String::from_utf8_lossy(&answer);
     let (head, body) = text.split_once("\r\n\r\n").context("no end of headers")?;
     let status = head.split(' ').nth(1).context("no status")?.parse()?;
-    Ok((status, body.to_owned()))
+    Ok((took, status, body.to_owned()))
 }
