@@ -308,7 +308,7 @@ impl Flags {
 /// The help text.
 pub(crate) fn help() -> String {
     let mut text = String::from(
-        "usage: promontory [<flags>]\n\nThe Promontory monitoring server: a drop-in for Prometheus.\n\n\
+        "usage: promontory [<flags>]\n       promontory tsdb <command> [<args> ...]\n\nThe Promontory monitoring server: a drop-in for Prometheus.\n\n\
          Flags:\n  -h, --help\n        Show this help.\n      --version\n        Show the version.\n",
     );
     for flag in FLAGS.iter().filter(|flag| !flag.hidden) {
