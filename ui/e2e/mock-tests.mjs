@@ -71,11 +71,17 @@ const cases = [
   },
   {
     name: "a stopping server, a failed reload and a wrong clock are told",
-    state: { reloadConfigSuccess: false, skewMs: -90_000 },
+    state: {
+      reloadConfigSuccess: false,
+      skewMs: -90_000,
+      complaints: ["Targets of job fleet are not read anew from fleet.json: no list"],
+    },
     async run({ page, url, allowConsole }, state) {
       allowConsole(/status of 503/);
       await page.goto(`${url}/targets`);
       await page.getByText("The configuration was not taken.").waitFor();
+      await page.getByText("not read anew from fleet.json: no list").waitFor();
+      equal(await page.getByText("reload has failed").count(), 0, "what is said already is not said twice");
       await page.getByText(/1m (29|30|31)s behind/).waitFor();
       state.readiness = "stopping";
       await page.getByRole("button", { name: "Refresh" }).click();

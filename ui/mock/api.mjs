@@ -11,6 +11,8 @@ export class MockState {
   reloadConfigSuccess = true;
   /** Added to the clock that the server claims to have. */
   skewMs = 0;
+  /** What else is wrong. @type {string[]} */
+  complaints = [];
   /** Metrics that exist; the suggestions depend on them. */
   metrics = ["up", "node_cpu_seconds_total", "node_load1", "scrape_duration_seconds"];
   /** Whether rates have two scrapes to work on. */
@@ -207,6 +209,9 @@ function targets(state) {
   return { activeTargets, droppedTargets: [], droppedTargetCounts: { node: 2, telegraf: 0 } };
 }
 
+/** @param {string} text */
+const notification = (text) => ({ text, date: "2026-11-24T00:00:00Z", active: true });
+
 /** @param {MockState} state @returns {Record<string, unknown>} */
 const status = (state) => ({
   runtimeinfo: {
@@ -294,6 +299,11 @@ export function reply(method, path, params, state) {
       return success(state.metrics.map((name) => ({ __name__: name, instance: "a:9100", job: "node" })));
     case "targets":
       return success(targets(state));
+    case "notifications":
+      return success([
+        ...(state.reloadConfigSuccess ? [] : [notification("Configuration reload has failed.")]),
+        ...state.complaints.map(notification),
+      ]);
   }
   const page = status(state)[endpoint.replace("status/", "")];
   return page ? success(page) : failure(404, "not_found", "not found");

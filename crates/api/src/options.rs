@@ -125,6 +125,8 @@ pub struct ProcessView {
     pub config_time_s: i64,
     /// Threads of the process; shown where Prometheus shows goroutines.
     pub thread_count: u64,
+    /// What else the operator should know now, a sentence each; `/api/v1/notifications`.
+    pub notices: Vec<String>,
 }
 
 /// Asks for a reload of the configuration; the answer goes back through the sender.

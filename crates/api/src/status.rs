@@ -213,23 +213,26 @@ pub(crate) fn notifications(app: &App, _: &Call) -> Reply {
     let since_ns = app.state_since_ns();
     match app.state() {
         State::Starting => active.push((
-            "Prometheus is starting and replaying the write-ahead log (WAL).",
+            "Prometheus is starting and replaying the write-ahead log (WAL).".to_owned(),
             since_ns,
         )),
         State::Stopping => active.push((
-            "Prometheus is shutting down and gracefully stopping all operations.",
+            "Prometheus is shutting down and gracefully stopping all operations.".to_owned(),
             since_ns,
         )),
         State::Ready => {}
     }
-    if !(app.deps.process)().reload_success {
-        active.push(("Configuration reload has failed.", app.deps.clock.now_ns()));
+    let process = (app.deps.process)();
+    let now_ns = app.deps.clock.now_ns();
+    if !process.reload_success {
+        active.push(("Configuration reload has failed.".to_owned(), now_ns));
     }
+    active.extend(process.notices.into_iter().map(|text| (text, now_ns)));
     Reply::data(|json| {
         json.array(|json| {
             for (text, date_ns) in active {
                 json.object(|json| {
-                    json.key("text").text(text);
+                    json.key("text").text(&text);
                     json.key("date").text(&format_rfc3339(date_ns));
                     json.key("active").bool(true);
                 });

@@ -199,7 +199,25 @@ impl Reloader {
             reload_success: self.is_success.get() == 1.0,
             config_time_s: i64::try_from(loaded_at_s).unwrap_or(0),
             thread_count,
+            notices: self.notices(),
         }
+    }
+
+    /// What is wrong with files that are read again and again.
+    fn notices(&self) -> Vec<String> {
+        let jobs = self.followers.discovery.file_errors();
+        let errors = jobs
+            .iter()
+            .flat_map(|(job, errors)| errors.iter().map(move |e| (job, e)));
+        errors
+            .map(|(job, error)| {
+                format!(
+                    "Targets of job {job} are not read anew from {}: {}",
+                    error.path.display(),
+                    error.reason
+                )
+            })
+            .collect()
     }
 }
 

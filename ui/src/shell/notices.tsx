@@ -1,7 +1,7 @@
 // What everybody should know about the server, above every page.
 
 import { humanizeDuration } from "../format/duration";
-import { clockSkew, readiness, reloadFailed, replay } from "./server";
+import { clockSkew, complaints, readiness, reloadFailed, replay } from "./server";
 
 export function Notices() {
   return (
@@ -13,6 +13,11 @@ export function Notices() {
           before it is in force. The server's log says why.
         </p>
       )}
+      {complaints.value.map((text) => (
+        <p class="notice notice-error" key={text}>
+          {text}
+        </p>
+      ))}
       {clockSkew.value !== 0 && (
         <p class="notice notice-warning">
           <strong>Clocks differ.</strong> The server's clock is {humanizeDuration(Math.abs(clockSkew.value))}{" "}

@@ -17,12 +17,16 @@ export interface Replay {
 export const readiness = signal<Readiness>("unknown");
 export const replay = signal<Replay | null>(null);
 export const reloadFailed = signal(false);
+/** What else the server says is wrong with it. */
+export const complaints = signal<readonly string[]>([]);
 /** Milliseconds that the server's clock is ahead of this one's, when that is enough to mislead. */
 export const clockSkew = signal(0);
 
 const SKEW_MS_MAX = 30_000;
 const POLL_MS = 1_000;
 const HEALTH_MS = 30_000;
+/** More would push the page away. */
+const COMPLAINTS_MAX = 5;
 
 async function readReadiness(): Promise<Readiness> {
   try {
@@ -59,6 +63,23 @@ async function readHealth(): Promise<void> {
   }
 }
 
+/** Told in other words by this page. */
+const KNOWN = /^(Prometheus is |Configuration reload has failed)/;
+
+interface Notification {
+  text?: string;
+}
+
+async function readComplaints(): Promise<void> {
+  try {
+    const { data } = await ask<Notification[]>("notifications", {}, AbortSignal.timeout(10_000));
+    const texts = data.map((one) => one.text ?? "").filter((text) => text !== "" && !KNOWN.test(text));
+    complaints.value = texts.slice(0, COMPLAINTS_MAX);
+  } catch {
+    // Whoever shows data says what went wrong.
+  }
+}
+
 let polling = false;
 
 /** Looks until the server is ready, then has every page ask again. */
@@ -76,6 +97,7 @@ async function pollUntilReady(): Promise<void> {
   }
   polling = false;
   void readHealth();
+  void readComplaints();
   if (waited) refreshNow();
 }
 
@@ -85,6 +107,8 @@ export function watchServer(): void {
     if (troubles.value > 0) void pollUntilReady();
   });
   setInterval(() => {
-    if (!document.hidden && readiness.peek() === "ready") void readHealth();
+    if (document.hidden || readiness.peek() !== "ready") return;
+    void readHealth();
+    void readComplaints();
   }, HEALTH_MS);
 }

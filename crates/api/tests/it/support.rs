@@ -85,6 +85,7 @@ impl Rig {
                 reload_success: true,
                 config_time_s: 900,
                 thread_count: 7,
+                notices: Vec::new(),
             }),
             host_metrics: Some(Arc::new(|| Ok("node_load1 0.5\n".to_owned()))),
             reload,

@@ -4,5 +4,6 @@
 
 mod garbage;
 mod kill;
+mod operator;
 mod pages;
 mod server;
