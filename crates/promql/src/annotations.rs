@@ -133,7 +133,9 @@ impl Annotations {
 
     /// What another collector has gathered.
     pub(crate) fn merge(&mut self, other: Annotations) {
-        self.by_text.extend(other.by_text);
+        if !other.by_text.is_empty() {
+            self.by_text.extend(other.by_text);
+        }
     }
 
     pub(crate) fn incompatible_types(

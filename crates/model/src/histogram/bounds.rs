@@ -271,7 +271,7 @@ const FINEST: [f64; 256] = [
 #[must_use]
 pub(super) fn exponential(index: i32, schema: i32) -> f64 {
     if schema < 0 {
-        let exponent = i64::from(index) << (-schema).min(31);
+        let exponent = i64::from(index) << schema.unsigned_abs().min(31);
         return power(1.0, exponent);
     }
     let schema = schema.min(8);
@@ -333,6 +333,7 @@ mod tests {
             (-1075, 0, 0.0),
             (i32::MIN, 8, 0.0),
             (i32::MAX, -4, f64::INFINITY),
+            (1, i32::MIN, f64::INFINITY),
         ] {
             assert_eq!(exponential(index, schema), bound, "{index} at {schema}");
         }

@@ -99,6 +99,42 @@ fn steps_have_a_float_or_a_histogram() {
 }
 
 #[test]
+fn what_is_said_has_upstreams_words() {
+    let b = bench(&[
+        "gauge {{count:1 buckets:[1] counter_reset_hint:gauge}}+{{count:1 buckets:[1]}}x3",
+        "counter {{count:1 buckets:[1]}}+{{count:1 buckets:[1]}}x3",
+        "custom {{schema:-53 count:2 custom_values:[1 2] buckets:[1 1]}}x3",
+        "other {{schema:-53 count:2 custom_values:[2 3] buckets:[1 1]}}x3",
+        "mixed 1 {{count:4 sum:3}} 5",
+        "odd {{count:2 sum:NaN buckets:[1]}}x3",
+        "old_bucket{le=\"+Inf\"} 4 4 4",
+        "old_bucket {{count:1}}x3",
+    ]);
+    let mixed = "PromQL warning: vector contains a mix of histograms with exponential and custom \
+                 buckets schemas for metric name";
+    for (query, note) in [
+        ("rate(gauge[5m])", r#"PromQL warning: this native histogram metric is not a counter: "gauge" (1:6)"#.to_owned()),
+        ("delta(counter[5m])", r#"PromQL warning: this native histogram metric is not a gauge: "counter" (1:7)"#.to_owned()),
+        ("rate(mixed[5m])", r#"PromQL warning: encountered a mix of histograms and floats for metric name "mixed" (1:6)"#.to_owned()),
+        ("sum({__name__=~\"mixed|counter\"})", "PromQL warning: encountered a mix of histograms and floats for aggregation (1:5)".to_owned()),
+        ("sum({__name__=~\"counter|custom\"})", format!("{mixed} \"custom\" (1:5)")),
+        ("sum({__name__=~\"custom|other\"})", "PromQL info: mismatched custom buckets were reconciled during aggregation (1:5)".to_owned()),
+        ("custom + other", "PromQL info: mismatched custom buckets were reconciled during addition (1:1)".to_owned()),
+        ("counter - custom", "PromQL warning: incompatible bucket layout encountered for binary operator - (1:1)".to_owned()),
+        ("counter + 1", r#"PromQL info: incompatible sample types encountered for binary operator "+": histogram + float (1:1)"#.to_owned()),
+        ("2 </ counter", r#"PromQL info: incompatible sample types encountered for binary operator "</": float </ histogram (1:1)"#.to_owned()),
+        ("histogram_quantile(1, odd)", "PromQL info: input to histogram_quantile has NaN observations, result is NaN (1:23)".to_owned()),
+        ("histogram_quantile(0.1, odd)", "PromQL info: input to histogram_quantile has NaN observations, result is skewed higher (1:25)".to_owned()),
+        ("histogram_fraction(0, 1, odd)", "PromQL info: input to histogram_fraction has NaN observations, which are excluded from all fractions (1:26)".to_owned()),
+        ("histogram_quantile(1, old_bucket)", "PromQL warning: vector contains a mix of classic and native histograms (1:23)".to_owned()),
+    ] {
+        let output = b.instant(query, 2).unwrap();
+        let notes: Vec<&String> = output.warnings.iter().chain(&output.infos).collect();
+        assert_eq!(notes, [&note], "{query}");
+    }
+}
+
+#[test]
 fn histograms_weigh_what_they_hold() {
     let b = crate::Bench::with(&["h {{count:1}}x9"], |options| options.max_samples = 100);
     // 11 samples each, by size.
