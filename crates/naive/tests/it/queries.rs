@@ -16,8 +16,8 @@ pub(crate) fn random(rng: &mut Rng, order: Order) -> String {
 ///
 /// It does for one step. Over several it does for selectors and what is done to each of their
 /// series; the order of what operators and aggregations give is that of hash tables. So what
-/// depends on it, the last bits of a deviation and which of equals are on top, is asked of the
-/// former only.
+/// depends on it, the last bits of an average or a deviation and which of equals are on top, is
+/// asked of the former only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Defined,
@@ -165,10 +165,13 @@ impl Random<'_> {
             }
             4 => {
                 let inner = self.ordered(depth);
-                format!("{}{group} ({inner})", one(self.rng, &["stddev", "stdvar"]))
+                format!(
+                    "{}{group} ({inner})",
+                    one(self.rng, &["stddev", "stdvar", "avg", "avg"])
+                )
             }
             _ => {
-                let ops = ["sum", "sum", "avg", "avg", "min", "max", "count", "group"];
+                let ops = ["sum", "sum", "min", "max", "count", "group"];
                 format!("{}{group} ({inner})", one(self.rng, &ops))
             }
         }
@@ -177,7 +180,15 @@ impl Random<'_> {
     /// A vector whose order is defined.
     fn ordered(&mut self, depth: u32) -> String {
         match self.order {
-            Order::Defined => self.vector(depth),
+            Order::Defined => {
+                let vector = self.vector(depth);
+                // Its histograms are in a hash table, too.
+                if vector.contains("histogram_quantile") {
+                    self.instant_selector()
+                } else {
+                    vector
+                }
+            }
             Order::OfSelectorsOnly if self.rng.bool() => self.instant_selector(),
             Order::OfSelectorsOnly => {
                 let range = self.range(0);
