@@ -23,6 +23,14 @@ struct Kept {
     middle: f64,
 }
 
+/// What becomes of a bucket.
+enum Fate {
+    /// It stays; its observations are about this.
+    Stays(f64),
+    Cut(Kept),
+    Goes,
+}
+
 impl FloatHistogram {
     /// Cuts off what lies on the wrong side of `at`.
     pub fn trim(&mut self, at: f64, trim: Trim) {
@@ -75,7 +83,7 @@ impl Totals {
         &mut self,
         buckets: &[Bucket],
         counts: &mut [f64],
-        trim: impl Fn(&Bucket) -> Option<Kept>,
+        fate: impl Fn(&Bucket) -> Fate,
     ) -> bool {
         let mut is_populated = false;
         for (bucket, count) in buckets.iter().zip(counts) {
@@ -83,50 +91,45 @@ impl Totals {
                 continue;
             }
             is_populated = true;
-            let kept = match trim(bucket) {
-                Some(kept) => {
+            match fate(bucket) {
+                Fate::Stays(middle) => self.add(Kept {
+                    count: bucket.count,
+                    middle,
+                }),
+                Fate::Cut(kept) => {
                     self.add(kept);
-                    kept.count
+                    self.changed |= *count != kept.count;
+                    *count = kept.count;
                 }
-                None => 0.0,
-            };
-            // A count that is no number differs from itself.
-            self.changed |= *count != kept && !(count.is_nan() && kept.is_nan());
-            *count = kept;
+                Fate::Goes => {
+                    self.changed = true;
+                    *count = 0.0;
+                }
+            }
         }
         is_populated
     }
 }
 
-/// What is left of a bucket, none if it lies wholly on the wrong side.
-fn trim_bucket(
-    bucket: &Bucket,
-    at: f64,
-    trim: Trim,
-    is_positive: bool,
-    is_custom: bool,
-) -> Option<Kept> {
+fn trim_bucket(bucket: &Bucket, at: f64, trim: Trim, is_positive: bool, is_custom: bool) -> Fate {
     let (is_inside, is_cut) = match trim {
         Trim::KeepBelow => (bucket.upper <= at, bucket.lower < at),
         Trim::KeepAbove => (bucket.lower >= at, bucket.upper > at),
     };
     if is_inside {
-        return Some(Kept {
-            count: bucket.count,
-            middle: middle(bucket.lower, bucket.upper, is_positive, is_custom),
-        });
+        return Fate::Stays(middle(bucket.lower, bucket.upper, is_positive, is_custom));
     }
     if !is_cut {
-        return None;
+        return Fate::Goes;
     }
     if bucket.lower == f64::NEG_INFINITY {
-        return Some(trim_without_start(bucket, at, trim));
+        return Fate::Cut(trim_without_start(bucket, at, trim));
     }
     if bucket.upper == f64::INFINITY {
-        return Some(trim_without_end(bucket, at, trim));
+        return Fate::Cut(trim_without_end(bucket, at, trim));
     }
     let below = bucket.count * bucket.fraction_below(at, is_custom);
-    Some(match trim {
+    Fate::Cut(match trim {
         Trim::KeepBelow => Kept {
             count: below,
             middle: middle(bucket.lower, at, is_positive, is_custom),
