@@ -89,7 +89,7 @@ pub(super) fn import(
     RealDisk
         .create_dir_all(target)
         .with_context(|| format!("create {}", target.display()))?;
-    check_head(target, &plans)?;
+    check_head(target, plans.iter().map(|plan| plan.end_ms).max())?;
     let lock = target.join("lock");
     let _lock = RealDisk
         .lock(&lock)
@@ -202,14 +202,13 @@ fn plan_head(head: &Head) -> anyhow::Result<Vec<Plan>> {
 
 /// A server takes what is older than its newest block for written and forgets it when it reads its
 /// log, so what is in the log must not be older than what comes in.
-fn check_head(target: &Path, plans: &[Plan]) -> anyhow::Result<()> {
+pub(super) fn check_head(target: &Path, end_ms: Option<i64>) -> anyhow::Result<()> {
     if RealDisk.list(&target.join("wal")).is_err() {
         return Ok(());
     }
     let db = super::open(target)?;
     let stats = db.stats(0).head;
     db.close();
-    let end_ms = plans.iter().map(|plan| plan.end_ms).max();
     let is_behind = end_ms.is_some_and(|end_ms| stats.min_time_ms < end_ms);
     if stats.max_time_ms >= stats.min_time_ms && is_behind {
         bail!(

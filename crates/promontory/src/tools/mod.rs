@@ -4,6 +4,7 @@
 //! from and to Prometheus. Each command is a function from its arguments to what it prints.
 
 mod arguments;
+mod backfill;
 mod convert;
 mod export;
 mod import;
@@ -28,6 +29,9 @@ Commands:
       --without-histograms         Leave native histograms out instead of refusing them.
   export <new folder>              Write all samples as blocks that Prometheus reads.
       --format=prometheus
+  create-blocks-from openmetrics <file> [<data folder>]
+                                   Write the samples of a text with timestamps as blocks.
+      --max-block-duration=2h      The longest time that a block may span.
   list [<data folder>]             List the blocks.
   dump [<data folder>]             Print samples.
       --min-time=MS --max-time=MS  Only those between these times, in milliseconds since 1970.
@@ -48,6 +52,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let known: &[&str] = match command.as_str() {
         "import" => &["storage.tsdb.path", "without-histograms"],
         "export" => &["storage.tsdb.path", "format"],
+        "create-blocks-from" => &["storage.tsdb.path", "max-block-duration"],
         "dump" => &["storage.tsdb.path", "min-time", "max-time", "match"],
         "analyze" => &["storage.tsdb.path", "limit"],
         "list" | "verify" => &["storage.tsdb.path"],
@@ -61,6 +66,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     match command.as_str() {
         "import" => import::run(&arguments, &mut out),
         "export" => export::run(&arguments, &mut out),
+        "create-blocks-from" => backfill::run(&arguments, &mut out),
         "dump" => inspect::dump(&arguments, &mut out),
         "analyze" => inspect::analyze(&arguments, &mut out),
         "verify" => inspect::verify(&arguments, &mut out),

@@ -7,7 +7,7 @@ use model::Labels;
 use promblock::{BlockWriter, DataDir, Sample, Ulid, Value, WriterOptions};
 
 use super::arguments::Arguments;
-use super::{export, import, inspect};
+use super::{backfill, export, import, inspect};
 
 const START_MS: i64 = 1_700_000_000_000;
 
@@ -241,6 +241,40 @@ fn nothing_newer_than_the_own_log_comes_in() {
         error.to_string().contains("import into a new folder"),
         "{error}"
     );
+}
+
+#[test]
+fn a_text_with_timestamps_becomes_blocks() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = "# TYPE m gauge\n\
+                m{job=\"a\"} 2 1700000015\nm{job=\"a\"} 1 1700000000.5\nm{job=\"a\"} 2 1700000015\n\
+                up{job=\"a\"} 1 1700020000\n# EOF\n";
+    let mut out = Vec::new();
+    backfill::create(page.as_bytes(), dir.path(), 7_200_000, &mut out).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    assert_eq!(out.lines().count(), 2, "{out}");
+    let mut dump = Vec::new();
+    inspect::dump(&arguments(&[dir.path().to_str().unwrap()]), &mut dump).unwrap();
+    assert_eq!(
+        String::from_utf8(dump).unwrap(),
+        "{__name__=\"m\", job=\"a\"} 1 1700000000500\n\
+         {__name__=\"m\", job=\"a\"} 2 1700000015000\n\
+         {__name__=\"up\", job=\"a\"} 1 1700020000000\n"
+    );
+    for (page, expected) in [
+        (
+            "m 1\n# EOF\n",
+            "expected timestamp for series {__name__=\"m\"}, got none",
+        ),
+        (
+            "m 1 5\nm 2 5\n# EOF\n",
+            "add sample: duplicate sample for timestamp 5000 of series {__name__=\"m\"}",
+        ),
+        ("m 1 5\n", "parse: data does not end with # EOF"),
+    ] {
+        let error = backfill::create(page.as_bytes(), dir.path(), 7_200_000, &mut Vec::new());
+        assert_eq!(format!("{:#}", error.unwrap_err()), expected);
+    }
 }
 
 #[test]
