@@ -18,6 +18,8 @@ pub enum Op {
     Sync,
     /// Renaming.
     Rename,
+    /// Giving a file a second name.
+    Link,
     /// Removing a file or a folder.
     Remove,
     /// Cutting a file.
@@ -170,6 +172,11 @@ impl Disk for FaultyDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.plan.check(Op::Rename)?;
         self.inner.rename(from, to)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.plan.check(Op::Link)?;
+        self.inner.hard_link(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

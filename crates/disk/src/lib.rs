@@ -115,6 +115,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// What the operating system says.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name, which must not exist: both are the same bytes.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Removes a file.
     ///
     /// # Errors

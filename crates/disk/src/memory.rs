@@ -264,6 +264,22 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let node = self.node(from)?;
+        let mut state = self.0.lock();
+        if !to
+            .parent()
+            .is_some_and(|parent| state.dirs.contains(parent))
+        {
+            return Err(not_found());
+        }
+        if state.files.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.files.insert(to.to_owned(), node);
+        Ok(())
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let removed = self.0.lock().files.remove(path);
         removed.map(|_| ()).ok_or_else(not_found)
@@ -344,6 +360,21 @@ mod tests {
         disk.power_cut();
         assert_eq!(&disk.map(Path::new("/d/done/a")).unwrap()[..], b"one");
         assert_eq!(disk.list(Path::new("/d")).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_link_is_the_same_file() {
+        let disk = MemoryDisk::new();
+        disk.create_dir_all(Path::new("/d")).unwrap();
+        let (a, b) = (Path::new("/d/a"), Path::new("/d/b"));
+        let file = disk.create(a).unwrap();
+        file.append(b"one").unwrap();
+        disk.hard_link(a, b).unwrap();
+        let again = disk.hard_link(a, b).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        disk.remove_file(a).unwrap();
+        assert_eq!(&disk.map(b).unwrap()[..], b"one");
+        assert!(disk.hard_link(a, b).is_err() && disk.hard_link(b, Path::new("/x/b")).is_err());
     }
 
     #[test]

@@ -95,6 +95,10 @@ impl Disk for RealDisk {
         std::fs::rename(from, to)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }
@@ -165,6 +169,12 @@ mod tests {
         disk.rename(&a, &b).unwrap();
         disk.sync_dir(b.parent().unwrap()).unwrap();
         assert_eq!(disk.file_length(&b).unwrap(), 7);
+        let c = dir.path().join("x/c");
+        disk.hard_link(&b, &c).unwrap();
+        assert_eq!(&disk.map(&c).unwrap()[..], b"hello!?");
+        let again = disk.hard_link(&b, &c).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        disk.remove_file(&c).unwrap();
         assert_eq!(crate::size_of_dir(&disk, dir.path()).unwrap(), 7);
         let entries = disk.list(dir.path()).unwrap();
         assert_eq!((entries.len(), entries[0].is_dir), (1, true));
