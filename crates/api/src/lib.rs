@@ -14,6 +14,7 @@
 //! This is the only crate that serves HTTP and the only one that writes answers: what other
 //! crates hand out are plain types, and `json` writes them without a tree in between.
 
+mod admin;
 mod app;
 mod ast;
 mod body;

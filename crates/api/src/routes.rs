@@ -9,7 +9,8 @@ use http::{Method, StatusCode};
 use crate::app::{App, Call};
 use crate::reply::Reply;
 use crate::{
-    federate, labels, lifecycle, metadata, page, query, rules, status, syntax, targets, unsupported,
+    admin, federate, labels, lifecycle, metadata, page, query, rules, status, syntax, targets,
+    unsupported,
 };
 
 /// Methods as bits.
@@ -240,18 +241,19 @@ pub(crate) static ROUTES: &[Route] = &[
         "/notifications/live",
         Inline(status::notifications_live),
     )),
-    // What is refused.
+    // What changes stored samples.
     api(
         POST_PUT,
         "/admin/tsdb/delete_series",
-        Inline(unsupported::admin),
+        Blocking(admin::delete_series),
     ),
     api(
         POST_PUT,
         "/admin/tsdb/clean_tombstones",
-        Inline(unsupported::admin),
+        Blocking(admin::clean_tombstones),
     ),
-    api(POST_PUT, "/admin/tsdb/snapshot", Inline(unsupported::admin)),
+    api(POST_PUT, "/admin/tsdb/snapshot", Blocking(admin::snapshot)),
+    // What is refused.
     receiver("/read", Inline(unsupported::remote_read)),
     receiver("/write", Inline(unsupported::remote_write)),
     receiver("/otlp/v1/metrics", Inline(unsupported::otlp)),

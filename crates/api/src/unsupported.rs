@@ -12,14 +12,6 @@ fn not_yet(what: &str) -> Reply {
     ApiError::new(ErrorKind::Unavailable, message).into()
 }
 
-pub(crate) fn admin(app: &App, _: &Call) -> Reply {
-    if app.options.enable_admin_api {
-        not_yet("deleting series, cleaning tombstones and snapshots are")
-    } else {
-        ApiError::new(ErrorKind::Unavailable, "admin APIs disabled").into()
-    }
-}
-
 pub(crate) fn search(_: &App, _: &Call) -> Reply {
     ApiError::new(ErrorKind::Unavailable, "search API disabled").into()
 }

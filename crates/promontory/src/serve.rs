@@ -18,7 +18,7 @@ use gocompat::Regex;
 use hostmetrics::{HostCollector, HostOptions};
 use promql::{Engine, EngineOptions, SubqueryStep};
 use scrape::{GlobalUrlOptions, ScrapeManager, ScrapeOptions};
-use storage::{Queryable, StorageStatus};
+use storage::{Queryable, StorageAdmin, StorageStatus};
 use telemetry::Registry;
 use telemetry::logging::{self, Format};
 use tokio::net::TcpListener;
@@ -207,6 +207,7 @@ impl Plan<'_> {
         let deps = Dependencies {
             queryable: Arc::<Db>::clone(&db) as Arc<dyn Queryable>,
             storage: Arc::<Db>::clone(&db) as Arc<dyn StorageStatus>,
+            admin: Arc::<Db>::clone(&db) as Arc<dyn StorageAdmin>,
             engine,
             targets: Arc::<ScrapeManager>::clone(&scrape),
             registry,

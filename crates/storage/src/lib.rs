@@ -14,4 +14,6 @@ pub use append::{
     AppendError, AppendOutcome, Appender, Batch, GroupId, Sample, SeriesRef, TimedSample,
 };
 pub use query::{Querier, Queryable, Samples, SelectHints, Series, SeriesSet, StorageError};
-pub use status::{BlockStatus, HeadStats, NamedCount, ReplayProgress, StorageStatus, TsdbStats};
+pub use status::{
+    BlockStatus, HeadStats, NamedCount, ReplayProgress, StorageAdmin, StorageStatus, TsdbStats,
+};

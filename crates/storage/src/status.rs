@@ -1,5 +1,9 @@
 //! What storage says about itself, for the status pages.
 
+use model::Matcher;
+
+use crate::query::StorageError;
+
 /// A name with a count, for the top lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedCount {
@@ -65,6 +69,35 @@ pub struct BlockStatus {
     pub samples: u64,
     /// Bytes of its files.
     pub size_bytes: u64,
+}
+
+/// What an operator may do to stored samples.
+pub trait StorageAdmin: Send + Sync {
+    /// Deletes the samples from `min_ms` to `max_ms`, both included, of the series that pass all
+    /// matchers: queries that begin later do not see them. The bytes stay until blocks are
+    /// merged or [`StorageAdmin::clean_tombstones`] is called.
+    ///
+    /// # Errors
+    /// If storage is not ready or the disk fails; some of it may be deleted then.
+    fn delete_series(
+        &self,
+        matchers: &[Matcher],
+        min_ms: i64,
+        max_ms: i64,
+    ) -> Result<(), StorageError>;
+
+    /// Writes blocks with deleted samples anew without them.
+    ///
+    /// # Errors
+    /// If storage is not ready or the disk fails; some blocks may be done then.
+    fn clean_tombstones(&self) -> Result<(), StorageError>;
+
+    /// Puts a copy of all blocks, and of the newest samples unless `skip_head`, into the folder
+    /// `name` beside other snapshots.
+    ///
+    /// # Errors
+    /// If storage is not ready or the disk fails; there is no such folder then.
+    fn snapshot(&self, name: &str, skip_head: bool) -> Result<(), StorageError>;
 }
 
 /// What the API asks of storage besides samples.

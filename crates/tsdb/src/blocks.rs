@@ -15,6 +15,7 @@ use storage::BlockStatus;
 
 use crate::block::{
     Block, BlockError, BlockMeta, PageCache, Ulid, merge_blocks, plan_compaction, remove_block,
+    rewrite_block,
 };
 use crate::options::Retention;
 
@@ -122,6 +123,14 @@ impl Blocks {
             self.remove(parent)?;
         }
         Ok(merged)
+    }
+
+    /// Writes a block anew without what is deleted, as `ulid`.
+    pub(crate) fn rewrite(&self, block: &Arc<Block>, ulid: Ulid) -> Result<(), BlockError> {
+        if let Some(meta) = rewrite_block(&*self.disk, &self.path, ulid, block)? {
+            self.add(meta.ulid)?;
+        }
+        self.remove(block)
     }
 
     fn set_aside(&self, path: &Path, error: &BlockError) {
@@ -233,7 +242,9 @@ impl Blocks {
 pub(crate) fn by_precedence(blocks: &mut [Arc<Block>]) {
     blocks.sort_by_key(|block| {
         let meta = block.meta();
-        (meta.is_out_of_order(), meta.min_time, meta.ulid)
+        // Rewriting gives a block a new name, but not new sources.
+        let source = meta.compaction.sources.iter().min().copied();
+        (meta.is_out_of_order(), meta.min_time, source, meta.ulid)
     });
 }
 

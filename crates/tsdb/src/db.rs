@@ -70,9 +70,9 @@ enum Phase {
 /// What the database's threads and queriers share.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    disk: Arc<dyn Disk>,
-    options: Options,
-    clock: SharedClock,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: Options,
+    pub(crate) clock: SharedClock,
     pub(crate) head: Head,
     pub(crate) blocks: Blocks,
     retention: Mutex<Retention>,
@@ -83,7 +83,7 @@ pub(crate) struct Inner {
     stop: Mutex<bool>,
     wake: Condvar,
     /// Held by who writes blocks, cuts the log or removes blocks.
-    maintaining: Mutex<()>,
+    pub(crate) maintaining: Mutex<()>,
 }
 
 /// An open database. Shared by everything that writes or reads samples.
@@ -292,6 +292,7 @@ impl Inner {
     /// Reads what is on disk.
     fn start(&self) -> io::Result<()> {
         let began = self.clock.monotonic();
+        self.remove_half_snapshots();
         let refused = self.blocks.load()?;
         self.metrics.reloads.inc();
         self.metrics.reload_failures.add(refused as f64);
@@ -315,7 +316,7 @@ impl Inner {
         Ok(())
     }
 
-    fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         let began = self.clock.monotonic();
         let result = self.head.wal.sync();
         let took = self.clock.monotonic().saturating_sub(began);
@@ -433,21 +434,28 @@ impl Inner {
     }
 
     fn truncate_wal(&self) {
+        if let Err(error) = self.cut_log() {
+            tracing::error!(%error, "The log could not be cut");
+        }
+    }
+
+    /// Removes what of the log is not needed any more.
+    pub(crate) fn cut_log(&self) -> io::Result<()> {
         let began = self.clock.monotonic();
         self.metrics.checkpoints.inc();
         let idle_ms = self.options.block_duration_min_ms / 4;
-        match self.head.truncate_wal(idle_ms) {
-            Ok(()) => self.metrics.wal_truncations.inc(),
-            Err(error) => {
-                self.metrics.checkpoints_failed.inc();
-                self.metrics.wal_truncations_failed.inc();
-                tracing::error!(%error, "The log could not be cut");
-            }
+        let result = self.head.truncate_wal(idle_ms);
+        if result.is_ok() {
+            self.metrics.wal_truncations.inc();
+        } else {
+            self.metrics.checkpoints_failed.inc();
+            self.metrics.wal_truncations_failed.inc();
         }
         let took = self.clock.monotonic().saturating_sub(began);
         self.metrics
             .wal_truncate_seconds
             .observe(took.as_secs_f64());
+        result
     }
 
     fn apply_retention(&self) {
@@ -464,7 +472,11 @@ impl Inner {
 }
 
 /// What a block from the head is to be.
-fn flush_params(ulid: Ulid, (min_ms, max_ms): (i64, i64), in_order: bool) -> BlockParams {
+pub(crate) fn flush_params(
+    ulid: Ulid,
+    (min_ms, max_ms): (i64, i64),
+    in_order: bool,
+) -> BlockParams {
     let hints = match in_order {
         true => Vec::new(),
         false => vec![HINT_OUT_OF_ORDER.to_owned()],
@@ -484,6 +496,15 @@ fn flush_params(ulid: Ulid, (min_ms, max_ms): (i64, i64), in_order: bool) -> Blo
 }
 
 impl Db {
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    /// Whether samples can be read and written.
+    pub(crate) fn is_open(&self) -> bool {
+        self.inner.phase() == Phase::Ready
+    }
+
     fn ready(&self) -> Result<&Head, AppendError> {
         match self.inner.phase() {
             Phase::Ready => Ok(&self.inner.head),

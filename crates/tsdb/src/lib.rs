@@ -3,6 +3,7 @@
 //! [`Db`] is the whole face for a server. See its module for what happens when. [`block`] is for
 //! tools that read and write blocks without one.
 
+mod admin;
 pub mod block;
 mod blocks;
 mod db;
@@ -17,6 +18,7 @@ mod options;
 mod postings;
 mod querier;
 mod select;
+mod tombstones;
 mod wal;
 
 pub use db::{Db, OpenError};

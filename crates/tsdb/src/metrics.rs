@@ -187,7 +187,7 @@ fn lowest_ms(db: &Inner) -> i64 {
     let blocks = db.blocks.all();
     let oldest = blocks.first().map(|block| block.meta().min_time);
     let head = db.head.time_range().map(|(min_ms, _)| min_ms);
-    let late = db.head.late_min_ms();
+    let late = db.head.late_range().map(|(min_ms, _)| min_ms);
     let all = oldest.into_iter().chain(head).chain(late);
     all.min().unwrap_or(0)
 }

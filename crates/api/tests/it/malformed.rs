@@ -145,13 +145,50 @@ fn what_is_switched_off_or_missing_says_so() {
             let answer = rig.post(&path, "match[]=up").await;
             let text = "{\"status\":\"error\",\"errorType\":\"unavailable\",\"error\":\"admin APIs disabled\"}";
             assert_eq!((answer.status, answer.text()), (500, text));
-            let answer = admin.post(&path, "match[]=up").await;
-            assert_eq!(answer.status, 500);
-            assert!(
-                answer.text().contains("not supported yet"),
-                "{}",
-                answer.text()
-            );
+        }
+        for (path, form, status, expected) in [
+            ("delete_series", "match[]=up", 204, ""),
+            (
+                "delete_series",
+                "match[]=up&match[]={a!=\"\"}&start=1&end=2",
+                204,
+                "",
+            ),
+            ("delete_series", "", 400, "no match[] parameter provided"),
+            (
+                "delete_series",
+                "match[]=up&start=x",
+                400,
+                "invalid parameter \\\"start\\\"",
+            ),
+            (
+                "delete_series",
+                "match[]=up{",
+                400,
+                "invalid parameter \\\"match[]\\\"",
+            ),
+            (
+                "delete_series",
+                "match[]=up&start=0.013",
+                500,
+                "disk on fire",
+            ),
+            ("clean_tombstones", "", 204, ""),
+            ("snapshot", "skip_head=1", 200, "{\"name\":\""),
+            (
+                "snapshot",
+                "skip_head=x",
+                400,
+                "unable to parse boolean: strconv.ParseBool: parsing",
+            ),
+            ("snapshot", "", 500, "create snapshot: no room for the head"),
+        ] {
+            let path = format!("/api/v1/admin/tsdb/{path}");
+            let answer = admin.post(&path, form).await;
+            let text = answer.text();
+            assert_eq!(answer.status, status, "{path} {form}: {text}");
+            assert!(text.contains(expected), "{path} {form}: {text}");
+            assert!(status != 204 || text.is_empty(), "{text}");
         }
         for (path, text) in [
             (

@@ -14,7 +14,7 @@ use config::ScrapeConfig;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use model::histogram::Span;
-use model::{FloatHistogram, Labels, Metadata, MetricType, STALE_NAN};
+use model::{FloatHistogram, Labels, Matcher, Metadata, MetricType, STALE_NAN};
 use promql::{
     EngineOptions, MatrixSeries, QueryError, QueryOptions, QueryOutput, QueryStats, Value,
     VectorSample,
@@ -22,7 +22,8 @@ use promql::{
 use scrape::{FamilyMetadata, Health, PoolStatus, TargetMetadata, TargetStatus};
 use storage::memory::MemoryStore;
 use storage::{
-    BlockStatus, HeadStats, NamedCount, Queryable, ReplayProgress, StorageStatus, TsdbStats,
+    BlockStatus, HeadStats, NamedCount, Queryable, ReplayProgress, StorageAdmin, StorageError,
+    StorageStatus, TsdbStats,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +72,7 @@ impl Rig {
         let deps = Dependencies {
             queryable: Arc::new(store()),
             storage: Arc::new(Storage),
+            admin: Arc::new(Storage),
             engine: Arc::new(Engine(EngineOptions::new(
                 Arc::clone(&clock) as clock::SharedClock
             ))),
@@ -206,6 +208,33 @@ fn store() -> MemoryStore {
 }
 
 struct Storage;
+
+/// Refuses what starts at 13 ms, to show how failures look.
+impl StorageAdmin for Storage {
+    fn delete_series(
+        &self,
+        matchers: &[Matcher],
+        min_ms: i64,
+        _max_ms: i64,
+    ) -> Result<(), StorageError> {
+        assert!(!matchers.is_empty());
+        match min_ms {
+            13 => Err(StorageError::Io("disk on fire".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    fn clean_tombstones(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn snapshot(&self, _name: &str, skip_head: bool) -> Result<(), StorageError> {
+        match skip_head {
+            true => Ok(()),
+            false => Err(StorageError::Io("no room for the head".to_owned())),
+        }
+    }
+}
 
 impl StorageStatus for Storage {
     fn is_ready(&self) -> bool {

@@ -19,6 +19,7 @@ use super::plan::merged_compaction;
 use super::read::{Block, member_of};
 use super::write::{BlockParams, SAMPLES_AT_COMPACTION, write_block};
 use super::{BlockError, BlockMeta, BlockSource, GroupInput, SeriesInput, Times, Ulid};
+use crate::tombstones::{Interval, Tombstones, is_deleted};
 
 /// Merges `blocks` into a new block `ulid` in `parent`; `None` if they have no sample. The blocks
 /// stay as they are.
@@ -62,6 +63,7 @@ pub struct MergeSource<'a> {
 #[derive(Debug)]
 struct Input<'a> {
     block: &'a Block,
+    tombstones: Arc<Tombstones>,
     labels: LabelsReader<'a>,
     /// The group that comes next, or that is being read if `shared` or `own` are set.
     group: usize,
@@ -126,6 +128,14 @@ impl<'a> Input<'a> {
         cursor.labels.as_ref() == Some(labels)
     }
 
+    /// What is deleted of the series at the cursor.
+    fn deleted(&self, own: bool) -> &[Interval] {
+        let cursor = if own { &self.own } else { &self.shared };
+        let batch = &self.block.tables().batches[cursor.batch];
+        let id = batch.members.get(cursor.slot);
+        id.map_or(&[], |id| self.tombstones.of(id))
+    }
+
     /// Calls `take` for every page of the series at the cursor: its values, its times, the times
     /// of its column, and where in `positions` the column starts.
     fn read(
@@ -163,6 +173,7 @@ impl<'a> MergeSource<'a> {
     pub fn new(blocks: &'a [Arc<Block>]) -> MergeSource<'a> {
         let input = |block: &'a Arc<Block>| Input {
             block,
+            tombstones: block.tombstones(),
             labels: block.labels_reader(),
             group: 0,
             positions: Vec::new(),
@@ -194,10 +205,12 @@ impl<'a> MergeSource<'a> {
         out.present.resize(count.div_ceil(64), 0);
         for input in inputs.iter_mut().filter(|input| input.is_at(false, labels)) {
             let positions = &input.positions;
+            let deleted = input.deleted(false);
             let present = &mut out.present;
             let mut put = |at: usize, value: f64| {
                 let at = *positions.get(at).ok_or_else(out_of_place)? as usize;
-                if present[at / 64] >> (at % 64) & 1 == 0 {
+                let gone = is_deleted(deleted, timestamps[at]);
+                if present[at / 64] >> (at % 64) & 1 == 0 && !gone {
                     present[at / 64] |= 1 << (at % 64);
                     slots[at] = value;
                 }
@@ -236,11 +249,13 @@ impl<'a> MergeSource<'a> {
         } = self;
         let mut samples: Vec<(i64, f64)> = Vec::new();
         for input in inputs.iter_mut().filter(|input| input.is_at(true, labels)) {
+            let deleted = input.deleted(true);
             input.read(true, values, scratch, |values, times, _| {
                 let MemberTimes::Own(times) = times else {
                     return Err(out_of_place());
                 };
-                samples.extend(times.iter().copied().zip(values.iter().copied()));
+                let all = times.iter().copied().zip(values.iter().copied());
+                samples.extend(all.filter(|(time, _)| !is_deleted(deleted, *time)));
                 Ok(())
             })?;
             input.advance(true)?;

@@ -12,9 +12,11 @@
 //!
 //! All that is read is checked first: every page has a CRC32C that is verified when the page is
 //! read from the mapping; pages in the cache were. Damage gives [`BlockError::Corrupt`] for what it touches; the rest
-//! of the block stays readable.
+//! of the block stays readable. Samples that were deleted lie there until the block is rewritten,
+//! and are left out by readers.
 
 mod cache;
+mod deleted;
 mod error;
 mod format;
 mod index;
@@ -30,6 +32,7 @@ mod tables;
 mod write;
 
 pub use cache::PageCache;
+pub use deleted::rewrite_block;
 pub use error::BlockError;
 pub use merge::{MergeSource, merge_blocks};
 pub use meta::{BlockMeta, BlockParent, BlockStats, Compaction, Ulid};

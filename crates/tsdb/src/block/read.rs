@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use codec::columns::DecodeScratch;
 use codec::varint::Reader;
 use codec::{DecodeError, ints};
@@ -11,12 +12,14 @@ use model::{Labels, Matcher};
 use storage::{Samples, Series, StorageError};
 
 use super::cache::PageCache;
+use super::deleted;
 use super::format::{DATA_MAGIC, FORMAT_VERSION, FileReader};
 use super::index::{Index, LabelsReader};
 use super::page::ValuePage;
 use super::tables::{Batch, Members, PageEntry, Tables};
 use super::{BlockError, BlockMeta, DATA_FILE, INDEX_FILE, META_FILE};
 use crate::select;
+use crate::tombstones::{Tombstones, leave_out};
 
 /// An open block. Cheap to share; files are mapped and stay readable after the folder is removed.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Block {
     cache: Arc<PageCache>,
     /// The block's number in the cache.
     number: u64,
+    tombstones: ArcSwap<Tombstones>,
+    dir: PathBuf,
 }
 
 /// A series of a block. Samples are read when asked for.
@@ -71,8 +76,9 @@ impl Block {
                 what: "the file is too short".to_owned(),
             });
         }
+        let (tombstones, tombstones_size) = deleted::read(disk, dir)?;
         let mut block = Block {
-            size_bytes: meta_size + data.size() + index.size(),
+            size_bytes: meta_size + data.size() + index.size() + tombstones_size,
             meta,
             data_path,
             data,
@@ -82,6 +88,8 @@ impl Block {
             listed: Vec::new(),
             cache: Arc::clone(cache),
             number,
+            tombstones: ArcSwap::from_pointee(tombstones),
+            dir: dir.to_owned(),
         };
         block.list_members();
         Ok(Arc::new(block))
@@ -183,6 +191,23 @@ impl Block {
         select::label_values(&self.index, name, matchers, limit)
     }
 
+    /// What is deleted, by series.
+    pub(crate) fn tombstones(&self) -> Arc<Tombstones> {
+        self.tombstones.load_full()
+    }
+
+    pub(super) fn set_tombstones(&self, all: Tombstones) {
+        self.tombstones.store(Arc::new(all));
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
     pub(crate) fn tables(&self) -> &Tables {
         &self.tables
     }
@@ -216,10 +241,14 @@ impl Block {
         }
     }
 
-    fn reaches_into(&self, id: u32, min_ms: i64, max_ms: i64) -> bool {
+    /// Whether the series has a page that reaches into the time and is not deleted as a whole.
+    pub(super) fn reaches_into(&self, id: u32, min_ms: i64, max_ms: i64) -> bool {
         let mut found = false;
+        let deleted = self.tombstones.load();
         self.pages_of(id, |_, page, _| {
-            found |= page.first_ms <= max_ms && min_ms <= page.last_ms;
+            found |= page.first_ms <= max_ms
+                && min_ms <= page.last_ms
+                && !deleted.covers(id, (page.first_ms, page.last_ms));
         });
         found
     }
@@ -333,6 +362,7 @@ impl Series for BlockSeries {
         if !out.timestamps[start..].is_sorted_by(|a, b| a < b) {
             put_in_order(out, start);
         }
+        leave_out(block.tombstones.load().of(self.id), out, start);
         Ok(())
     }
 }

@@ -10,10 +10,12 @@ use storage::{Samples, StorageError};
 
 use super::Head;
 use super::chunk_files::{Chunk, ChunkBytes};
+use super::delete::put_tombstones;
 use super::group::late::LateSamples;
 use super::group::{GONE, Group};
 use crate::block::{BlockError, BlockSource, GroupInput, SeriesInput, Times};
 use crate::merge::merge_tail;
+use crate::tombstones::{Tombstones, leave_out};
 use crate::wal::frame::{self, Kind};
 use crate::wal::record::{self, Timed};
 
@@ -39,6 +41,7 @@ pub(crate) struct HeadSource<'a> {
     /// Whether samples in order are wanted, too, and not only late ones.
     in_order: bool,
     late: LateSamples,
+    tombstones: Arc<Tombstones>,
     pieces: Vec<Piece>,
     times: Vec<i64>,
     series: std::vec::IntoIter<(Labels, u32)>,
@@ -78,6 +81,7 @@ impl Head {
             max_ms: end_ms - 1,
             in_order,
             late: LateSamples::default(),
+            tombstones: Arc::default(),
             pieces: Vec::new(),
             times: Vec::new(),
             series: Vec::new().into_iter(),
@@ -109,6 +113,10 @@ impl Head {
                 dropped += if keep { 0 } else { chunk.head.slots as u64 };
                 keep
             });
+            if !state.tombstones.is_empty() {
+                let oldest_ms = state.min_ms().unwrap_or(i64::MAX);
+                Arc::make_mut(&mut state.tombstones).forget_before(oldest_ms);
+            }
         }
         self.counts.chunks_removed.fetch_add(dropped, Relaxed);
         self.forget_series(before_ms);
@@ -242,6 +250,7 @@ impl Head {
         }
         drop(index);
         for group in groups {
+            put_tombstones(group, out);
             put_late(group, out);
         }
         let start = frame::begin(out, Kind::End);
@@ -258,6 +267,7 @@ impl HeadSource<'_> {
         let state = group.state.lock();
         self.pieces.clear();
         self.late = state.late.clone();
+        self.tombstones = Arc::clone(&state.tombstones);
         for chunk in state.chunks.iter().filter(|_| self.in_order) {
             if chunk.head.min_ms > self.max_ms || chunk.head.max_ms < self.min_ms {
                 continue;
@@ -320,6 +330,9 @@ impl HeadSource<'_> {
                 }
             }
         }
+        let deleted = self.tombstones.of(slot);
+        leave_out(deleted, &mut self.samples, 0);
+        leave_out(deleted, &mut own, 0);
         let from = own.timestamps.len();
         let late = self.late.get(slot).iter();
         for late in late.filter(|late| (range.0..=range.1).contains(&late.at_ms)) {

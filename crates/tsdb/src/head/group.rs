@@ -27,6 +27,7 @@ use span::{Span, seconds_after, seconds_before};
 use super::chunk::{self, ChunkHead, OpenRow};
 use super::chunk_files::{Chunk, ChunkBytes, ChunkFiles};
 use super::sides::Sides;
+use crate::tombstones::Tombstones;
 use crate::wal::frame::{self, Kind};
 use crate::wal::record::{self, Part, Timed};
 
@@ -75,6 +76,8 @@ pub(crate) struct State {
     sides: Sides,
     side_count: usize,
     pub(crate) late: LateSamples,
+    /// What is deleted of the samples in order, by slot.
+    pub(crate) tombstones: Arc<Tombstones>,
     /// Number of the first batch that is not sealed, and its segment of the log.
     open_from: Option<(u64, u64)>,
     /// Segment of the oldest batch that is only in chunks that are not in a file.
@@ -115,6 +118,7 @@ impl Group {
             sides: Sides::default(),
             side_count: 0,
             late: LateSamples::default(),
+            tombstones: Arc::default(),
             open_from: None,
             unsaved_from: None,
             chunks: Vec::new(),
@@ -567,6 +571,7 @@ impl State {
             rows: rows.cloned().collect(),
             sides: self.sides.clone(),
             late: self.late.clone(),
+            tombstones: Arc::clone(&self.tombstones),
             epoch,
             sealed_max_ms: later.map(|(_, ms)| ms - 1).min().unwrap_or(i64::MAX),
         })
@@ -588,6 +593,7 @@ pub(crate) struct View {
     pub(crate) rows: Vec<Row>,
     pub(crate) sides: Sides,
     pub(crate) late: LateSamples,
+    pub(crate) tombstones: Arc<Tombstones>,
     pub(crate) epoch: u64,
     /// Rows of chunks after this were published later.
     pub(crate) sealed_max_ms: i64,

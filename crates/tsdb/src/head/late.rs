@@ -41,10 +41,10 @@ impl Head {
         self.late_count.load(SeqCst) >= LATE_SAMPLES_DUE
     }
 
-    /// The oldest late sample, if there is any.
-    pub(crate) fn late_min_ms(&self) -> Option<i64> {
-        let min_ms = self.late_min_ms.load(SeqCst);
-        (min_ms != i64::MAX).then_some(min_ms)
+    /// Oldest and newest late sample, if there are any.
+    pub(crate) fn late_range(&self) -> Option<(i64, i64)> {
+        let range = (self.late_min_ms.load(SeqCst), self.late_max_ms.load(SeqCst));
+        (range.0 <= range.1).then_some(range)
     }
 
     /// The late samples that there are now, from `min_ms` to before `end_ms`: what

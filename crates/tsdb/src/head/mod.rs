@@ -3,6 +3,7 @@
 //! - [`index`]: which series there are, found by labels.
 //! - [`group`]: the series of one target: open rows, then chunks.
 //! - [`late`]: late samples on their way into blocks.
+//! - [`delete`]: deletion.
 //! - [`chunk`], [`chunk_files`]: sealed columns and where they lie.
 //! - [`series`]: how queries read all that.
 //!
@@ -13,6 +14,7 @@
 mod append;
 mod chunk;
 mod chunk_files;
+mod delete;
 mod flush;
 mod group;
 mod index;
@@ -259,18 +261,19 @@ impl Head {
             min_ms,
             max_ms,
         };
+        let is_left = |series: &HeadSeries| {
+            series.view.tombstones(series.slot).is_empty() || delete::has_samples(series)
+        };
         // Label sets are put together from the index: some 300 ns each.
         if wanted.len() < PARALLEL_SERIES_MIN {
-            return Ok(wanted.into_iter().map(series).collect());
+            return Ok(wanted.into_iter().map(series).filter(is_left).collect());
         }
-        Ok(wanted.into_par_iter().map(series).collect())
+        Ok(wanted.into_par_iter().map(series).filter(is_left).collect())
     }
 
     /// Whether a query over the range has to look here.
     pub(crate) fn overlaps(&self, min_ms: i64, max_ms: i64) -> bool {
-        let late = (self.late_min_ms.load(SeqCst), self.late_max_ms.load(SeqCst));
-        let ranges = self.time_range().into_iter().chain([late]);
-        let mut ranges = ranges.filter(|(min, max)| min <= max);
+        let mut ranges = self.time_range().into_iter().chain(self.late_range());
         ranges.any(|(min, max)| min <= max_ms && max >= min_ms)
     }
 

@@ -201,7 +201,12 @@ impl Head {
                 self.drop_late(&record::take_late_done(frame.payload)?);
                 Ok(())
             }
-            Kind::Delete | Kind::Chunk => Ok(()),
+            Kind::Delete => {
+                let (group, all) = record::take_delete(frame.payload)?;
+                self.replay_delete(group, &all);
+                Ok(())
+            }
+            Kind::Chunk => Ok(()),
         }
     }
 

@@ -9,6 +9,7 @@ use storage::{Samples, Series, StorageError};
 
 use super::group::View;
 use crate::merge::merge_tail;
+use crate::tombstones::{Interval, leave_out};
 
 /// A group's view with what reading decodes once for all of its series.
 #[derive(Debug)]
@@ -22,6 +23,11 @@ impl SharedView {
     pub(crate) fn new(view: View) -> Arc<SharedView> {
         let times = view.chunks.iter().map(|_| OnceLock::new()).collect();
         Arc::new(SharedView { view, times })
+    }
+
+    /// What is deleted of a slot's samples in order.
+    pub(crate) fn tombstones(&self, slot: u32) -> &[Interval] {
+        self.view.tombstones.of(slot)
     }
 }
 
@@ -109,6 +115,31 @@ impl HeadSeries {
         Ok(())
     }
 
+    fn read_in_order(
+        &self,
+        min_ms: i64,
+        max_ms: i64,
+        out: &mut Samples,
+    ) -> Result<(), DecodeError> {
+        let deleted = self.view.tombstones(self.slot);
+        if deleted.is_empty() {
+            self.read_chunks(min_ms, max_ms, out)?;
+            return self.read_open(min_ms, max_ms, out);
+        }
+        // Apart from what is in `out` already: that may be of the same time.
+        let mut own = Samples::default();
+        self.read_chunks(min_ms, max_ms, &mut own)?;
+        self.read_open(min_ms, max_ms, &mut own)?;
+        leave_out(deleted, &mut own, 0);
+        self.add(
+            own.timestamps.into_iter().zip(own.values),
+            min_ms,
+            max_ms,
+            out,
+        );
+        Ok(())
+    }
+
     /// Late samples come last: where there is one in order, that stays.
     fn read_late(&self, min_ms: i64, max_ms: i64, out: &mut Samples) {
         let view = &self.view.view;
@@ -129,8 +160,7 @@ impl Series for HeadSeries {
         if min_ms > max_ms {
             return Ok(());
         }
-        self.read_chunks(min_ms, max_ms, out).map_err(corrupt)?;
-        self.read_open(min_ms, max_ms, out).map_err(corrupt)?;
+        self.read_in_order(min_ms, max_ms, out).map_err(corrupt)?;
         self.read_late(min_ms, max_ms, out);
         Ok(())
     }

@@ -197,6 +197,45 @@ pub(crate) fn take_batch(payload: &[u8], late: bool) -> Result<Vec<Part<'_>>, De
     Ok(parts)
 }
 
+/// Deleted samples of one series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deleted {
+    pub(crate) slot: u32,
+    pub(crate) min_ms: i64,
+    /// Included.
+    pub(crate) max_ms: i64,
+    /// The newest sample in order that may be meant: what comes later in order is not.
+    pub(crate) newest_ms: i64,
+}
+
+/// Appends the payload of a deletion in a group.
+pub(crate) fn put_delete(out: &mut Vec<u8>, group: u32, all: &[Deleted]) {
+    varint::put(out, u64::from(group));
+    varint::put(out, all.len() as u64);
+    for deleted in all {
+        varint::put(out, u64::from(deleted.slot));
+        for ms in [deleted.min_ms, deleted.max_ms, deleted.newest_ms] {
+            varint::put_signed(out, ms);
+        }
+    }
+}
+
+/// Reads what [`put_delete`] wrote.
+pub(crate) fn take_delete(payload: &[u8]) -> Result<(u32, Vec<Deleted>), DecodeError> {
+    let reader = &mut Reader::new(payload);
+    let group = group_id(reader)?;
+    let count = reader.count(reader.rest().len())?;
+    let all = (0..count).map(|_| {
+        Ok(Deleted {
+            slot: u32::try_from(reader.varint()?).map_err(|_| DecodeError("slot"))?,
+            min_ms: reader.signed()?,
+            max_ms: reader.signed()?,
+            newest_ms: reader.signed()?,
+        })
+    });
+    Ok((group, all.collect::<Result<_, _>>()?))
+}
+
 /// Late samples of a time that are in blocks by now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LateDone {
@@ -298,6 +337,15 @@ mod tests {
         out.clear();
         put_late_done(&mut out, &done);
         assert_eq!(take_late_done(&out), Ok(done));
+        let deleted = Deleted {
+            slot: 4,
+            min_ms: i64::MIN,
+            max_ms: i64::MAX,
+            newest_ms: 5,
+        };
+        out.clear();
+        put_delete(&mut out, 3, &[deleted]);
+        assert_eq!(take_delete(&out), Ok((3, vec![deleted])));
     }
 
     proptest! {
@@ -307,6 +355,7 @@ mod tests {
             let _ = take_batch(&bytes, false);
             let _ = take_batch(&bytes, true);
             let _ = take_late_done(&bytes);
+            let _ = take_delete(&bytes);
         }
     }
 }

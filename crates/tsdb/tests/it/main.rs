@@ -6,6 +6,7 @@
 )]
 
 mod blocks;
+mod changes;
 mod durability;
 mod semantics;
 mod support;

@@ -4,7 +4,7 @@ use disk::MemoryDisk;
 use model::{Labels, Matcher, STALE_NAN_BITS};
 use proptest::prelude::*;
 use storage::memory::MemoryStore;
-use storage::{AppendError, AppendOutcome, Appender, Queryable, StorageStatus};
+use storage::{AppendError, AppendOutcome, Appender, Queryable, StorageAdmin, StorageStatus};
 
 use crate::support::*;
 
@@ -279,6 +279,13 @@ enum Step {
     Close(usize),
     Reopen,
     Maintain,
+    Delete {
+        name: String,
+        from_ms: i64,
+        to_ms: i64,
+    },
+    Clean,
+    Snapshot,
 }
 
 /// An out-of-order window and what happens. The window is longer than blocks, shorter than what is
@@ -299,11 +306,21 @@ fn step(late: bool) -> impl Strategy<Value = Step> {
     // Some histories span many blocks: half an hour is less than the head takes back in time.
     let ahead = prop_oneof![6 => -3_000i64..60_000, 1 => 60_000i64..1_800_000];
     let append = (0usize..3, ahead, points);
+    let far_ms = prop_oneof![Just(40_000i64), Just(3 * 3_600_000), Just(40 * 3_600_000)];
+    let times = far_ms.prop_flat_map(|far_ms| (-far_ms..40_000, 0..far_ms));
+    let delete = ("m[0-9]|m1[01]|m[0-5]", times);
+    let delete = delete.prop_map(|(name, (from_ms, length_ms))| Step::Delete {
+        name,
+        from_ms,
+        to_ms: from_ms + length_ms,
+    });
     prop_oneof![
         60 => append.prop_map(|(group, ahead_ms, points)| Step::Append { group, ahead_ms, points }),
         1 => (0usize..3).prop_map(Step::Close),
         1 => Just(Step::Reopen),
         2 => Just(Step::Maintain),
+        1 => delete,
+        1 => prop_oneof![Just(Step::Clean), Just(Step::Snapshot)],
     ]
 }
 
@@ -340,6 +357,7 @@ proptest! {
         }
         let names: Vec<String> = (0..12).map(|n| format!("m{n}")).collect();
         let mut now_ms = START_MS;
+        let mut snapshots = 0;
         for step in steps {
             match step {
                 Step::Append { group, ahead_ms, points } => {
@@ -374,6 +392,27 @@ proptest! {
                     same(&dump(&*db), &before)?;
                 }
                 Step::Maintain => db.maintain(),
+                Step::Delete { name, from_ms, to_ms } => {
+                    let matcher = Matcher::new(model::MatchOp::Regex, "__name__", &name).unwrap();
+                    let (from_ms, to_ms) = (now_ms + from_ms, now_ms + to_ms);
+                    plain.delete(&[matcher.clone()], from_ms, to_ms);
+                    db.delete_series(&[matcher], from_ms, to_ms).unwrap();
+                    same(&dump(&*db), &dump(&plain))?;
+                }
+                Step::Clean => {
+                    let before = dump(&*db);
+                    db.clean_tombstones().unwrap();
+                    same(&dump(&*db), &before)?;
+                }
+                Step::Snapshot => {
+                    snapshots += 1;
+                    let name = format!("snap-{snapshots}");
+                    db.snapshot(&name, false).unwrap();
+                    let mut options = options();
+                    options.path = std::path::Path::new(DIR).join("snapshots").join(name);
+                    let copy = open_with(std::sync::Arc::new(disk.fork()), options).unwrap();
+                    same(&dump(&*copy), &dump(&*db))?;
+                }
             }
         }
         same(&dump(&*db), &dump(&plain))?;

@@ -92,7 +92,7 @@ impl State {
     }
 
     /// The newest sample of a slot.
-    fn newest(&self, slot: u32, files: &ChunkFiles) -> Option<(i64, u64)> {
+    pub(crate) fn newest(&self, slot: u32, files: &ChunkFiles) -> Option<(i64, u64)> {
         let side = self.sides.get(slot).last().map(|s| (s.at_ms, s.bits));
         let row = self.rows.iter().rev().find_map(|open| {
             let row = row::Row::new(&open.bytes).expect("our own row");
