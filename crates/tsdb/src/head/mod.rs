@@ -3,7 +3,7 @@
 //! - [`index`]: which series there are, found by labels.
 //! - [`group`]: the series of one target: open rows, then chunks.
 //! - [`late`]: late samples on their way into blocks.
-//! - [`delete`]: deletion.
+//! - [`delete`] puts tombstones over samples.
 //! - [`chunk`], [`chunk_files`]: sealed columns and where they lie.
 //! - [`series`]: how queries read all that.
 //!
