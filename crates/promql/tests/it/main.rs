@@ -12,6 +12,7 @@ mod answers;
 mod failures;
 mod limits;
 mod native;
+mod native_steps;
 mod notes;
 mod sums;
 
