@@ -237,6 +237,7 @@ fn workload(db: &Db) -> Vec<bool> {
     done.push(delete(db, "x", 0, 10).is_ok());
     done.push(db.clean_tombstones().is_ok());
     done.push(db.snapshot("s", false).is_ok());
+    done.push(db.sync().is_ok());
     done
 }
 
@@ -260,10 +261,14 @@ fn faults_lose_nothing_and_bring_nothing_back() {
             let done = workload(&db);
             let now = read(&db, "x");
             drop(db);
+            let cut = memory.fork();
+            cut.power_cut();
             let after = read(&open_late(&memory), "x");
             if done == all_done {
                 assert_eq!(now, want, "{context}");
                 assert_eq!(after, want, "{context}, killed");
+                let cut = read(&open_late(&cut), "x");
+                assert_eq!(cut, want, "{context}, power cut");
             }
             // A refused deletion may hold nevertheless, nothing else may change.
             let lost = now.iter().filter(|sample| !after.contains(sample));

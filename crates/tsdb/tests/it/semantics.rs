@@ -395,7 +395,7 @@ proptest! {
                 Step::Delete { name, from_ms, to_ms } => {
                     let matcher = Matcher::new(model::MatchOp::Regex, "__name__", &name).unwrap();
                     let (from_ms, to_ms) = (now_ms + from_ms, now_ms + to_ms);
-                    plain.delete(&[matcher.clone()], from_ms, to_ms);
+                    plain.delete(std::slice::from_ref(&matcher), from_ms, to_ms);
                     db.delete_series(&[matcher], from_ms, to_ms).unwrap();
                     same(&dump(&*db), &dump(&plain))?;
                 }
