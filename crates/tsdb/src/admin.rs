@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use model::Matcher;
+use parking_lot::MutexGuard;
 use storage::{StorageAdmin, StorageError};
 
 use crate::block::{BlockError, Ulid, write_block};
@@ -26,8 +27,7 @@ impl StorageAdmin for Db {
         min_ms: i64,
         max_ms: i64,
     ) -> Result<(), StorageError> {
-        let inner = self.writable()?;
-        let _turn = inner.maintaining.lock();
+        let (inner, _turn) = self.take_turn()?;
         for block in inner.blocks.all().iter() {
             block.delete(&*inner.disk, matchers, min_ms, max_ms)?;
         }
@@ -36,8 +36,7 @@ impl StorageAdmin for Db {
     }
 
     fn clean_tombstones(&self) -> Result<(), StorageError> {
-        let inner = self.writable()?;
-        let _turn = inner.maintaining.lock();
+        let (inner, _turn) = self.take_turn()?;
         let all = inner.blocks.all();
         let mut concerned = all.iter().filter(|block| block.has_tombstones()).peekable();
         if concerned.peek().is_some() {
@@ -53,8 +52,7 @@ impl StorageAdmin for Db {
     }
 
     fn snapshot(&self, name: &str, skip_head: bool) -> Result<(), StorageError> {
-        let inner = self.writable()?;
-        let _turn = inner.maintaining.lock();
+        let (inner, _turn) = self.take_turn()?;
         let parent = inner.options.path.join(SNAPSHOTS_DIR);
         let temporary = parent.join(format!("{name}{TEMPORARY_SUFFIX}"));
         if inner.disk.list(&parent.join(name)).is_ok() {
@@ -146,9 +144,12 @@ impl Inner {
 }
 
 impl Db {
-    fn writable(&self) -> Result<&Inner, StorageError> {
+    /// Waits for flushes and compactions. The database may be closed meanwhile: its folder is
+    /// somebody else's then.
+    fn take_turn(&self) -> Result<(&Inner, MutexGuard<'_, ()>), StorageError> {
+        let turn = self.inner().maintaining.lock();
         match self.is_open() {
-            true => Ok(self.inner()),
+            true => Ok((self.inner(), turn)),
             false => Err(StorageError::NotReady),
         }
     }

@@ -183,6 +183,8 @@ fn deletion_is_seen_at_once_and_lasts() {
     delete(&db, "y", -1_000, 1_000).unwrap();
     db.clean_tombstones().unwrap();
     assert!(db.blocks().is_empty(), "nothing is left of the block");
+    db.close();
+    assert_eq!(delete(&db, "y", 0, 1), Err(storage::StorageError::NotReady));
     drop(db);
     assert!(dump(&*open_late(&disk)).is_empty());
 }
