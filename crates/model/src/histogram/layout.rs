@@ -154,16 +154,24 @@ pub(super) fn compact(side: Side, empty_max: u32) -> Side {
         return side;
     }
     let mut out = Builder::new(side.buckets.len(), !side.lost.is_empty());
+    // Empty buckets since the last populated one: they may be -0, and keep that if they stay.
+    let mut empty: Vec<(i32, f64)> = Vec::new();
     for (index, count, lost) in side.iter() {
         if count == 0.0 && lost == 0.0 {
+            if empty_max > 0 {
+                empty.push((index, count));
+            }
             continue;
         }
         let gap = i64::from(index) - i64::from(out.next);
         if !out.side.buckets.is_empty() && gap <= i64::from(empty_max) {
+            let mut known = empty.iter().peekable();
             for filled in out.next..index {
-                out.push(filled, 0.0, 0.0);
+                let zero = known.next_if(|(at, _)| *at == filled);
+                out.push(filled, zero.map_or(0.0, |(_, zero)| *zero), 0.0);
             }
         }
+        empty.clear();
         out.push(index, count, lost);
     }
     out.finish()
@@ -292,6 +300,12 @@ mod tests {
             &[1.0, 1.0],
         );
         check(&[(1, 2)], &[0.0, 0.0], 0, &[], &[]);
+        let negative_zero = Side {
+            spans: spans(&[(1, 3)]),
+            buckets: vec![1.0, -0.0, 1.0],
+            lost: Vec::new(),
+        };
+        assert!(compact(negative_zero, 1).buckets[1].is_sign_negative());
     }
 
     #[test]
