@@ -1,10 +1,10 @@
 //! The log of failed scrapes (`scrape_failure_log_file`): one JSON object a line.
 
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 
 use parking_lot::Mutex;
+use telemetry::logging;
 
 /// An open log, shared by all jobs that name the same file.
 #[derive(Debug)]
@@ -31,40 +31,15 @@ impl FailureLog {
 }
 
 fn line(now_ms: i64, job: &str, target: &str, error: &str) -> String {
-    let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
-    let mut line = String::from("{");
-    for (name, value) in [
-        ("time", format!("{time:.3}").as_str()),
+    let time = logging::timestamp(now_ms);
+    logging::json_line([
+        ("time", time.as_str()),
         ("level", "ERROR"),
         ("source", "scrape"),
         ("msg", error),
         ("job_name", job),
         ("target", target),
-    ] {
-        if line.len() > 1 {
-            line.push(',');
-        }
-        let _ = write!(line, "\"{name}\":");
-        push_json(&mut line, value);
-    }
-    line.push_str("}\n");
-    line
-}
-
-fn push_json(line: &mut String, value: &str) {
-    line.push('"');
-    for c in value.chars() {
-        match c {
-            '"' => line.push_str("\\\""),
-            '\\' => line.push_str("\\\\"),
-            '\n' => line.push_str("\\n"),
-            c if c < ' ' => {
-                let _ = write!(line, "\\u{:04x}", u32::from(c));
-            }
-            c => line.push(c),
-        }
-    }
-    line.push('"');
+    ])
 }
 
 #[cfg(test)]

@@ -85,16 +85,11 @@ impl<S: Subscriber> Layer<S> for Lines {
         pairs.append(&mut fields.others);
         let line = match self.format {
             Format::Logfmt => logfmt(&pairs),
-            Format::Json => json(&pairs),
+            Format::Json => json_line(pairs.iter().map(|(n, v)| (*n, v.as_str()))),
         };
         // Nowhere is left to report a log that cannot be written.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
-}
-
-fn timestamp(now_ms: i64) -> String {
-    let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
-    format!("{time:.3}")
 }
 
 fn logfmt(pairs: &[(&str, String)]) -> String {
@@ -115,7 +110,9 @@ fn logfmt(pairs: &[(&str, String)]) -> String {
     line
 }
 
-fn json(pairs: &[(&str, String)]) -> String {
+/// One JSON object of texts and a line break, the members in the order given.
+#[must_use]
+pub fn json_line<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut line = String::from("{");
     for (name, value) in pairs {
         if line.len() > 1 {
@@ -126,6 +123,13 @@ fn json(pairs: &[(&str, String)]) -> String {
     }
     line.push_str("}\n");
     line
+}
+
+/// A time as every log writes it, `2026-11-24T02:31:19.120Z`.
+#[must_use]
+pub fn timestamp(now_ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
+    format!("{time:.3}")
 }
 
 fn json_text(line: &mut String, value: &str) {
@@ -162,7 +166,7 @@ mod tests {
             "time=2025-11-24T16:00:00.123Z msg=\"two words\" n=1 e=\"\" q=\"a\\\"b\\n\"\n"
         );
         assert_eq!(
-            json(&pairs),
+            json_line(pairs.iter().map(|(n, v)| (*n, v.as_str()))),
             "{\"time\":\"2025-11-24T16:00:00.123Z\",\"msg\":\"two words\",\"n\":\"1\",\"e\":\"\",\
              \"q\":\"a\\\"b\\n\"}\n"
         );
