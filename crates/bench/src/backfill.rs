@@ -147,12 +147,7 @@ impl Target {
             sample.value = value;
             column.push(value);
         }
-        let outcome = db.append(Batch {
-            group: self.group,
-            timestamp_ms: row_ms + self.phase_ms,
-            samples: &self.samples,
-            timed: &[],
-        })?;
+        let outcome = db.append(Batch::of(self.group, row_ms + self.phase_ms, &self.samples))?;
         ensure!(outcome.appended == self.samples.len(), "{outcome:?}");
         Ok(())
     }

@@ -15,6 +15,7 @@
 mod arithmetic;
 mod bounds;
 mod buckets;
+mod integer;
 mod layout;
 mod reset;
 mod text;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use arithmetic::{Combined, Compensation};
 pub use buckets::Bucket;
+pub use integer::Histogram;
 pub use trim::Trim;
 pub use validation::HistogramError;
 

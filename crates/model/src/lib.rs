@@ -13,7 +13,7 @@ pub mod names;
 pub mod value;
 
 pub use duration::{format_duration_ms, parse_duration_ms};
-pub use histogram::FloatHistogram;
+pub use histogram::{FloatHistogram, Histogram};
 pub use kahan::kahan_add;
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};

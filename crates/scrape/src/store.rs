@@ -211,12 +211,7 @@ impl TargetStore {
         let Some(group) = self.group.filter(|_| !scratch.samples.is_empty()) else {
             return;
         };
-        let batch = Batch {
-            group,
-            timestamp_ms: stamp_ns.div_euclid(1_000_000),
-            samples: &scratch.samples,
-            timed: &[],
-        };
+        let batch = Batch::of(group, stamp_ns.div_euclid(1_000_000), &scratch.samples);
         // Markers of series that live on elsewhere are refused one by one; that is as it should be.
         if let Err(error) = storing.shared.appender.append(batch) {
             let (pool, target) = (&storing.config.job_name, &storing.target.url_text);
@@ -332,10 +327,8 @@ impl TargetStore {
             |labels| appender.series(group, labels),
         )?;
         appender.append(Batch {
-            group,
-            timestamp_ms: moment.stamp_ms(),
-            samples: &storing.scratch.samples,
             timed: &storing.scratch.timed,
+            ..Batch::of(group, moment.stamp_ms(), &storing.scratch.samples)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::Labels;
+use model::{FloatHistogram, Histogram, Labels, Metadata};
 
 /// A scrape group: all series that one target, write stream or rule group feeds. They nearly
 /// always share timestamps, which is what storage builds on.
@@ -33,6 +33,57 @@ pub struct TimedSample {
     pub value: f64,
 }
 
+/// A native histogram as it was exposed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum HistogramValue<'a> {
+    /// With counts that are whole numbers.
+    Integer(&'a Histogram),
+    /// With counts that are floats.
+    Float(&'a FloatHistogram),
+}
+
+/// One native histogram of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HistogramSample<'a> {
+    /// Which series.
+    pub series: SeriesRef,
+    /// When, in milliseconds since 1970; mostly the batch's time.
+    pub timestamp_ms: i64,
+    /// The histogram; one whose sum is the staleness marker ends the series.
+    pub value: HistogramValue<'a>,
+}
+
+/// When the counter began whose value the batch has: what was counted before is not in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartTime {
+    /// Which series; it has a sample in the same batch.
+    pub series: SeriesRef,
+    /// When, in milliseconds since 1970.
+    pub start_ms: i64,
+}
+
+/// An example of what a series counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExemplarSample<'a> {
+    /// Which series.
+    pub series: SeriesRef,
+    /// Its own labels, such as the identifier of a trace.
+    pub labels: &'a Labels,
+    /// The value that was observed.
+    pub value: f64,
+    /// When, in milliseconds since 1970; the batch's time if the exposition does not say.
+    pub timestamp_ms: i64,
+}
+
+/// What the exposition said about a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MetadataSample<'a> {
+    /// Which series.
+    pub series: SeriesRef,
+    /// Type, help and unit.
+    pub metadata: &'a Metadata,
+}
+
 /// What is written in one go: a query sees all of it or nothing, and it survives a kill of the
 /// process once [`Appender::append`] has returned.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +97,40 @@ pub struct Batch<'a> {
     pub samples: &'a [Sample],
     /// Samples with times of their own (exposed timestamps).
     pub timed: &'a [TimedSample],
+    /// Native histograms.
+    pub histograms: &'a [HistogramSample<'a>],
+    /// Starts of the counters among the samples and histograms, as far as they are known.
+    pub starts: &'a [StartTime],
+    /// Exemplars, after the samples that they belong to.
+    pub exemplars: &'a [ExemplarSample<'a>],
+    /// Metadata that is new or has changed.
+    pub metadata: &'a [MetadataSample<'a>],
+}
+
+impl<'a> Batch<'a> {
+    /// A batch of plain samples of one time.
+    #[must_use]
+    pub fn of(group: GroupId, timestamp_ms: i64, samples: &'a [Sample]) -> Batch<'a> {
+        Batch {
+            group,
+            timestamp_ms,
+            samples,
+            timed: &[],
+            histograms: &[],
+            starts: &[],
+            exemplars: &[],
+            metadata: &[],
+        }
+    }
+
+    /// Whether it has nothing but floats, with times of their own or not.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.histograms.is_empty()
+            && self.starts.is_empty()
+            && self.exemplars.is_empty()
+            && self.metadata.is_empty()
+    }
 }
 
 /// What became of a batch. Samples that are refused one by one are counted here; the others of
@@ -65,6 +150,10 @@ pub struct AppendOutcome {
     pub out_of_bounds: usize,
     /// Older than the out-of-order window.
     pub too_old: usize,
+    /// Native histograms that cannot be right.
+    pub invalid_histograms: usize,
+    /// Exemplars that are older than the newest one of their series.
+    pub exemplars_out_of_order: usize,
     /// References that the head does not hold (any more): resolve them again by their labels.
     pub unknown: Vec<SeriesRef>,
 }
@@ -81,6 +170,9 @@ pub enum AppendError {
     /// A limit of storage was hit.
     #[error("{0}")]
     Limit(String),
+    /// The batch has something that this storage does not keep.
+    #[error("{0} are not stored here")]
+    Unsupported(&'static str),
     /// The label set cannot name a series.
     #[error("invalid label set {labels}: {reason}")]
     InvalidLabels {

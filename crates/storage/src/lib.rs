@@ -11,9 +11,13 @@ mod query;
 mod status;
 
 pub use append::{
-    AppendError, AppendOutcome, Appender, Batch, GroupId, Sample, SeriesRef, TimedSample,
+    AppendError, AppendOutcome, Appender, Batch, ExemplarSample, GroupId, HistogramSample,
+    HistogramValue, MetadataSample, Sample, SeriesRef, StartTime, TimedSample,
 };
-pub use query::{Querier, Queryable, Samples, SelectHints, Series, SeriesSet, StorageError};
+pub use query::{
+    Exemplar, ExemplarQueryable, ExemplarSeries, Querier, Queryable, Samples, SelectHints, Series,
+    SeriesSet, StorageError,
+};
 pub use status::{
     BlockStatus, HeadStats, NamedCount, ReplayProgress, StorageAdmin, StorageStatus, TsdbStats,
 };

@@ -116,6 +116,10 @@ impl Appender for MemoryStore {
     }
 
     fn append(&self, batch: Batch<'_>) -> Result<AppendOutcome, AppendError> {
+        if !batch.is_plain() {
+            let what = "native histograms, start timestamps, exemplars and metadata";
+            return Err(AppendError::Unsupported(what));
+        }
         let mut inner = self.inner.write();
         let mut outcome = AppendOutcome::default();
         let shared = batch
@@ -298,12 +302,7 @@ mod tests {
         let batch = |timestamp_ms, value| {
             let samples = [Sample { series, value }];
             store
-                .append(Batch {
-                    group,
-                    timestamp_ms,
-                    samples: &samples,
-                    timed: &[],
-                })
+                .append(Batch::of(group, timestamp_ms, &samples))
                 .unwrap()
         };
         assert_eq!(batch(10, 1.0).appended, 1);

@@ -49,6 +49,11 @@ pub struct Samples {
     /// Native histograms with their timestamps. At one timestamp there is either a float or a
     /// histogram.
     pub histograms: Vec<(i64, Arc<FloatHistogram>)>,
+    /// When the counter of each float sample began, in milliseconds since 1970, 0 if that is not
+    /// known; empty if it is known of none, else as long as `values`.
+    pub starts: Vec<i64>,
+    /// The same for the histograms.
+    pub histogram_starts: Vec<i64>,
 }
 
 impl Samples {
@@ -57,12 +62,40 @@ impl Samples {
         self.timestamps.clear();
         self.values.clear();
         self.histograms.clear();
+        self.starts.clear();
+        self.histogram_starts.clear();
     }
 
     /// Adds a float sample at the end.
     pub fn push(&mut self, timestamp_ms: i64, value: f64) {
         self.timestamps.push(timestamp_ms);
         self.values.push(value);
+        if !self.starts.is_empty() {
+            self.starts.push(0);
+        }
+    }
+
+    /// Adds a float sample with the start of its counter (0: not known) at the end.
+    pub fn push_with_start(&mut self, timestamp_ms: i64, value: f64, start_ms: i64) {
+        if start_ms != 0 && self.starts.is_empty() {
+            self.starts.resize(self.values.len(), 0);
+            self.starts.push(start_ms);
+        } else if !self.starts.is_empty() {
+            self.starts.push(start_ms);
+        }
+        self.timestamps.push(timestamp_ms);
+        self.values.push(value);
+    }
+
+    /// Adds a histogram with the start of its counter (0: not known) at the end.
+    pub fn push_histogram(&mut self, timestamp_ms: i64, value: Arc<FloatHistogram>, start_ms: i64) {
+        if start_ms != 0 && self.histogram_starts.is_empty() {
+            self.histogram_starts.resize(self.histograms.len(), 0);
+            self.histogram_starts.push(start_ms);
+        } else if !self.histogram_starts.is_empty() {
+            self.histogram_starts.push(start_ms);
+        }
+        self.histograms.push((timestamp_ms, value));
     }
 
     /// How many samples there are, floats and histograms.
@@ -105,6 +138,41 @@ impl fmt::Debug for SeriesSet {
             .entries(self.series.iter().map(|s| s.labels()))
             .finish()
     }
+}
+
+/// An exemplar as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exemplar {
+    /// Its own labels.
+    pub labels: Labels,
+    /// The value that was observed.
+    pub value: f64,
+    /// When, in milliseconds since 1970.
+    pub timestamp_ms: i64,
+}
+
+/// The exemplars of one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExemplarSeries {
+    /// The series.
+    pub labels: Labels,
+    /// Its exemplars, oldest first.
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// Gives exemplars.
+pub trait ExemplarQueryable: Send + Sync + fmt::Debug {
+    /// Exemplars from `start_ms` to `end_ms`, both included, of series that pass all matchers of at
+    /// least one of `selectors`; sorted by the series' labels.
+    ///
+    /// # Errors
+    /// [`StorageError::NotReady`] while storage cannot answer.
+    fn exemplars(
+        &self,
+        start_ms: i64,
+        end_ms: i64,
+        selectors: &[Vec<Matcher>],
+    ) -> Result<Vec<ExemplarSeries>, StorageError>;
 }
 
 /// Gives queriers.

@@ -134,12 +134,11 @@ fn append_all(db: &Db, groups: usize, series: usize, rows: usize) -> Duration {
                 sample.value = values.next(series);
             }
             began = Instant::now();
-            let outcome = db.append(Batch {
-                group: *group,
-                timestamp_ms: START_MS + 15_000 * row as i64 + at as i64 * 30,
+            let outcome = db.append(Batch::of(
+                *group,
+                START_MS + 15_000 * row as i64 + at as i64 * 30,
                 samples,
-                timed: &[],
-            });
+            ));
             took += began.elapsed();
             assert_eq!(outcome.expect("room").appended, series);
         }

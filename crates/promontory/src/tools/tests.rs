@@ -228,12 +228,8 @@ fn nothing_newer_than_the_own_log_comes_in() {
     let labels = Labels::from_pairs([("__name__", "mine")]);
     let group = storage::Appender::open_group(&*db, &labels).unwrap();
     let series = storage::Appender::series(&*db, group, &labels).unwrap();
-    let batch = storage::Batch {
-        group,
-        timestamp_ms: START_MS,
-        samples: &[storage::Sample { series, value: 1.0 }],
-        timed: &[],
-    };
+    let samples = [storage::Sample { series, value: 1.0 }];
+    let batch = storage::Batch::of(group, START_MS, &samples);
     storage::Appender::append(&*db, batch).unwrap();
     db.close();
     let error = import::import(&source, &target, false, &mut Vec::new()).unwrap_err();

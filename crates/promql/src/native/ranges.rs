@@ -69,6 +69,7 @@ impl MixedWalk<'_> {
             timestamps: times,
             values,
             histograms,
+            ..
         } = self.samples;
         let windows = self.windows;
         let walk = Walk {

@@ -130,6 +130,10 @@ impl Head {
         if batch.timed.len() > SIDE_SAMPLES_MAX / 2 {
             return Err(limit("too many samples with own timestamps in a batch"));
         }
+        if !batch.is_plain() {
+            let what = "native histograms, start timestamps, exemplars and metadata";
+            return Err(AppendError::Unsupported(what));
+        }
         let Some(group) = self.group(batch.group.0) else {
             let all = batch.samples.iter().map(|sample| sample.series);
             let unknown = all.chain(batch.timed.iter().map(|sample| sample.series));

@@ -71,10 +71,8 @@ pub(crate) fn append(
     });
     let timed: Vec<_> = timed.collect();
     to.append(Batch {
-        group,
-        timestamp_ms,
-        samples: &samples,
         timed: &timed,
+        ..Batch::of(group, timestamp_ms, &samples)
     })
 }
 
