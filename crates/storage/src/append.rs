@@ -158,6 +158,29 @@ pub struct AppendOutcome {
     pub unknown: Vec<SeriesRef>,
 }
 
+/// What keeps new series out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SeriesLimit {
+    /// Storage holds as many as it may.
+    #[error("the head has reached its limit of {series_max} series")]
+    Head {
+        /// Series in the head.
+        series_max: u64,
+    },
+    /// The group has brought as many as it may within an hour.
+    #[error("the target has reached its limit of {series_max} new series an hour")]
+    Group {
+        /// New series of a group within an hour.
+        series_max: u64,
+    },
+    /// The head takes nearly all of the memory budget.
+    #[error("the memory budget of {bytes_max} bytes is used up")]
+    Memory {
+        /// Bytes of the budget.
+        bytes_max: u64,
+    },
+}
+
 /// Why a batch, a series or a group was refused as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
@@ -167,9 +190,15 @@ pub enum AppendError {
     /// The disk took no more: nothing of the batch is kept, later batches may work.
     #[error("write to the log failed: {0}")]
     Log(String),
+    /// The disk is full: nothing is taken until there is room again. What was taken is safe.
+    #[error("write to the log failed: no space left on device")]
+    DiskFull,
     /// A limit of storage was hit.
     #[error("{0}")]
     Limit(String),
+    /// The series is new and a limit keeps it out. Series that exist are not concerned.
+    #[error(transparent)]
+    SeriesLimit(#[from] SeriesLimit),
     /// The batch has something that this storage does not keep.
     #[error("{0} are not stored here")]
     Unsupported(&'static str),

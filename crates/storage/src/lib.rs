@@ -6,14 +6,16 @@
 //! small obvious implementation for tests, and a fan-out can stand in front of several.
 
 mod append;
+mod budget;
 pub mod memory;
 mod query;
 mod status;
 
 pub use append::{
     AppendError, AppendOutcome, Appender, Batch, ExemplarSample, GroupId, HistogramSample,
-    HistogramValue, MetadataSample, Sample, SeriesRef, StartTime, TimedSample,
+    HistogramValue, MetadataSample, Sample, SeriesLimit, SeriesRef, StartTime, TimedSample,
 };
+pub use budget::{MemoryBudget, MemoryRefused, Reservation};
 pub use query::{
     Exemplar, ExemplarQueryable, ExemplarSeries, Querier, Queryable, Samples, SelectHints, Series,
     SeriesSet, StorageError,

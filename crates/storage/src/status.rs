@@ -119,4 +119,10 @@ pub trait StorageStatus: Send + Sync {
 
     /// Corruptions of the log met since start.
     fn corruption_count(&self) -> u64;
+
+    /// What the operator should know now, a sentence each: a full disk, a limit that keeps new
+    /// series out.
+    fn notices(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
