@@ -1,10 +1,13 @@
 //! A file system in memory that knows what a power cut would leave.
 //!
 //! Every file has its bytes and the bytes of its last sync; every folder has its entries and those
-//! of its last sync. A killed process keeps the former; [`MemoryDisk::power_cut`] goes back to the
-//! latter. Removing a folder is durable at once, which is kinder than a real disk.
+//! of its last sync, and a folder is an entry of the one above it. A killed process keeps the
+//! former. [`MemoryDisk::power_cut`] goes back to the latter, which is the strictest reading of
+//! what a file system promises; [`MemoryDisk::power_cut_by`] keeps some of what was not synced, as
+//! real disks do: each file and each folder has all of it or nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod tree;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,40 +15,15 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::{Disk, DiskFile, DiskLock, Entry, Mapping, Space};
-
-#[derive(Debug, Default)]
-struct Content {
-    bytes: Vec<u8>,
-    synced: Vec<u8>,
-}
-
-type Node = Arc<Mutex<Content>>;
-
-#[derive(Debug, Default)]
-struct State {
-    files: BTreeMap<PathBuf, Node>,
-    durable: BTreeMap<PathBuf, Node>,
-    dirs: BTreeSet<PathBuf>,
-    locks: BTreeSet<PathBuf>,
-    capacity_bytes: Option<u64>,
-}
-
-impl State {
-    fn used(&self) -> u64 {
-        self.files
-            .values()
-            .map(|n| n.lock().bytes.len() as u64)
-            .sum()
-    }
-}
+use tree::{Content, FileNode, Tree};
 
 /// Files in memory, shared by clones.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryDisk(Arc<Mutex<State>>);
+pub struct MemoryDisk(Arc<Mutex<Tree>>);
 
 #[derive(Debug)]
 struct MemoryFile {
-    node: Node,
+    node: FileNode,
     disk: MemoryDisk,
 }
 
@@ -63,10 +41,6 @@ impl Drop for MemoryLock {
     }
 }
 
-fn not_found() -> io::Error {
-    io::ErrorKind::NotFound.into()
-}
-
 impl MemoryDisk {
     /// An empty disk.
     #[must_use]
@@ -79,72 +53,52 @@ impl MemoryDisk {
         self.0.lock().capacity_bytes = bytes;
     }
 
-    /// What is left after the power went: synced bytes of files whose folder entry was synced.
+    /// What is left after the power went: of folders the entries, of files the bytes that were
+    /// synced.
     pub fn power_cut(&self) {
-        let mut state = self.0.lock();
-        state.files = state.durable.clone();
-        for node in state.files.values() {
-            let mut content = node.lock();
-            content.bytes = content.synced.clone();
-        }
-        state.locks.clear();
+        self.power_cut_by(&mut || false);
+    }
+
+    /// As [`MemoryDisk::power_cut`], but every file and folder for which `keeps` says so has what
+    /// was not synced, too.
+    pub fn power_cut_by(&self, keeps: &mut dyn FnMut() -> bool) {
+        self.0.lock().power_cut(keeps);
     }
 
     /// A copy that shares nothing: the state of the disk at this moment, without locks.
     #[must_use]
     pub fn fork(&self) -> MemoryDisk {
-        let state = self.0.lock();
-        let mut nodes: BTreeMap<*const Mutex<Content>, Node> = BTreeMap::new();
-        let mut copy = |map: &BTreeMap<PathBuf, Node>| {
-            let mut out = BTreeMap::new();
-            for (path, node) in map {
-                let fresh = nodes.entry(Arc::as_ptr(node)).or_insert_with(|| {
-                    let content = node.lock();
-                    Arc::new(Mutex::new(Content {
-                        bytes: content.bytes.clone(),
-                        synced: content.synced.clone(),
-                    }))
-                });
-                out.insert(path.clone(), Arc::clone(fresh));
-            }
-            out
-        };
-        let fork = State {
-            files: copy(&state.files),
-            durable: copy(&state.durable),
-            dirs: state.dirs.clone(),
-            locks: BTreeSet::new(),
-            capacity_bytes: state.capacity_bytes,
-        };
-        MemoryDisk(Arc::new(Mutex::new(fork)))
+        let copy = self.0.lock().deep_copy();
+        MemoryDisk(Arc::new(Mutex::new(copy)))
     }
 
-    /// Paths of all files.
+    /// Paths of all files, sorted.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        self.0.lock().files.keys().cloned().collect()
+        self.0.lock().files()
     }
 
     /// Changes a file's bytes behind everybody's back: decay of the medium.
     pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
-        if let Some(node) = self.0.lock().files.get(path) {
+        if let Ok(node) = self.0.lock().file(path) {
             let mut content = node.lock();
             change(&mut content.bytes);
             content.synced = content.bytes.clone();
         }
     }
 
-    fn node(&self, path: &Path) -> io::Result<Node> {
-        self.0.lock().files.get(path).cloned().ok_or_else(not_found)
+    fn opened(&self, node: FileNode) -> Arc<dyn DiskFile> {
+        let disk = self.clone();
+        Arc::new(MemoryFile { node, disk })
     }
 }
 
 impl DiskFile for MemoryFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        let state = self.disk.0.lock();
-        let room = state
+        let tree = self.disk.0.lock();
+        let room = tree
             .capacity_bytes
-            .map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used()));
+            .map_or(u64::MAX, |capacity| capacity.saturating_sub(tree.used()));
         let take = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         self.node.lock().bytes.extend_from_slice(&bytes[..take]);
         if take < bytes.len() {
@@ -178,143 +132,59 @@ impl DiskFile for MemoryFile {
 
 impl Disk for MemoryDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let node = Node::default();
-        let mut state = self.0.lock();
-        let parent = path.parent().unwrap_or(Path::new(""));
-        if !state.dirs.contains(parent) {
-            return Err(not_found());
-        }
-        state.files.insert(path.to_owned(), Arc::clone(&node));
-        drop(state);
-        let disk = self.clone();
-        Ok(Arc::new(MemoryFile { node, disk }))
+        let node = self.0.lock().create(path)?;
+        Ok(self.opened(node))
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let node = self.node(path)?;
-        let disk = self.clone();
-        Ok(Arc::new(MemoryFile { node, disk }))
+        let node = self.0.lock().file(path)?;
+        Ok(self.opened(node))
     }
 
     fn map(&self, path: &Path) -> io::Result<Mapping> {
-        Ok(Mapping::held(self.node(path)?.lock().bytes.clone()))
+        let node = self.0.lock().file(path)?;
+        let bytes = node.lock().bytes.clone();
+        Ok(Mapping::held(bytes))
     }
 
     fn file_length(&self, path: &Path) -> io::Result<u64> {
-        Ok(self.node(path)?.lock().bytes.len() as u64)
+        let node = self.0.lock().file(path)?;
+        let length = node.lock().bytes.len();
+        Ok(length as u64)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        let state = self.0.lock();
-        if !state.dirs.contains(dir) {
-            return Err(not_found());
-        }
-        let mut entries = BTreeSet::new();
-        let inside = |path: &Path| -> Option<String> {
-            let rest = path.strip_prefix(dir).ok()?;
-            let mut parts = rest.components();
-            let first = parts.next()?;
-            parts
-                .next()
-                .is_none()
-                .then(|| first.as_os_str().to_string_lossy().into_owned())
-        };
-        for path in state.files.keys() {
-            entries.extend(inside(path).map(|name| Entry {
-                name,
-                is_dir: false,
-            }));
-        }
-        for path in &state.dirs {
-            entries.extend(inside(path).map(|name| Entry { name, is_dir: true }));
-        }
-        Ok(entries.into_iter().collect())
+        self.0.lock().list(dir)
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
-        for above in dir.ancestors() {
-            state.dirs.insert(above.to_owned());
-        }
-        Ok(())
+        self.0.lock().create_dir_all(dir)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
-        if let Some(node) = state.files.remove(from) {
-            state.files.insert(to.to_owned(), node);
-            return Ok(());
-        }
-        if !state.dirs.contains(from) {
-            return Err(not_found());
-        }
-        let moved = |path: &Path| path.strip_prefix(from).ok().map(|rest| join(to, rest));
-        let files = std::mem::take(&mut state.files);
-        state.files = files
-            .into_iter()
-            .map(|(path, node)| (moved(&path).unwrap_or(path), node))
-            .collect();
-        // What was durable inside the folder stays so under its new name once that is synced;
-        // until then the old name holds it.
-        let dirs = std::mem::take(&mut state.dirs);
-        state.dirs = dirs
-            .into_iter()
-            .map(|path| moved(&path).unwrap_or(path))
-            .collect();
-        Ok(())
+        self.0.lock().rename(from, to)
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let node = self.node(from)?;
-        let mut state = self.0.lock();
-        if !to
-            .parent()
-            .is_some_and(|parent| state.dirs.contains(parent))
-        {
-            return Err(not_found());
-        }
-        if state.files.contains_key(to) {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        state.files.insert(to.to_owned(), node);
-        Ok(())
+        self.0.lock().hard_link(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let removed = self.0.lock().files.remove(path);
-        removed.map(|_| ()).ok_or_else(not_found)
+        self.0.lock().remove_file(path)
     }
 
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
-        if !state.dirs.contains(dir) {
-            return Err(not_found());
-        }
-        state.files.retain(|path, _| !path.starts_with(dir));
-        state.durable.retain(|path, _| !path.starts_with(dir));
-        state.dirs.retain(|path| !path.starts_with(dir));
-        Ok(())
+        self.0.lock().remove_dir_all(dir)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
-        if !state.dirs.contains(dir) {
-            return Err(not_found());
-        }
-        // Whole subtrees: the entry of a renamed folder carries what is in it.
-        let State { files, durable, .. } = &mut *state;
-        let known: BTreeSet<PathBuf> = files.keys().cloned().collect();
-        durable.retain(|path, _| !path.starts_with(dir) || known.contains(path));
-        for (path, node) in files.iter().filter(|(path, _)| path.starts_with(dir)) {
-            durable.insert(path.clone(), Arc::clone(node));
-        }
-        Ok(())
+        self.0.lock().sync_dir(dir)
     }
 
     fn space(&self, _path: &Path) -> io::Result<Space> {
-        let state = self.0.lock();
-        let total_bytes = state.capacity_bytes.unwrap_or(1 << 40);
-        let free_bytes = total_bytes.saturating_sub(state.used());
+        let tree = self.0.lock();
+        let total_bytes = tree.capacity_bytes.unwrap_or(1 << 40);
+        let free_bytes = total_bytes.saturating_sub(tree.used());
         Ok(Space {
             total_bytes,
             free_bytes,
@@ -330,36 +200,75 @@ impl Disk for MemoryDisk {
     }
 }
 
-fn join(base: &Path, rest: &Path) -> PathBuf {
-    if rest.as_os_str().is_empty() {
-        base.to_owned()
-    } else {
-        base.join(rest)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn write(disk: &MemoryDisk, path: &str, text: &str) -> Arc<dyn DiskFile> {
+        let file = disk.create(Path::new(path)).unwrap();
+        file.append(text.as_bytes()).unwrap();
+        file
+    }
+
+    fn text(disk: &MemoryDisk, path: &str) -> String {
+        let bytes = disk.map(Path::new(path)).unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
 
     #[test]
     fn a_power_cut_leaves_what_was_synced() {
         let disk = MemoryDisk::new();
         let dir = Path::new("/d/tmp");
         disk.create_dir_all(dir).unwrap();
-        let file = disk.create(&dir.join("a")).unwrap();
-        file.append(b"one").unwrap();
+        let file = write(&disk, "/d/tmp/a", "one");
         file.sync().unwrap();
         file.append(b"two").unwrap();
-        let cut = disk.fork();
-        cut.power_cut();
-        assert_eq!(cut.files(), Vec::<PathBuf>::new(), "entry was not synced");
+        let left = |what: &str| {
+            let cut = disk.fork();
+            cut.power_cut();
+            let files = cut.files();
+            if let Some(path) = files.first() {
+                assert_eq!(text(&cut, path.to_str().unwrap()), "one", "{what}");
+            }
+            files
+        };
+        let none: Vec<PathBuf> = Vec::new();
+        assert_eq!(left("no entry"), none);
         disk.sync_dir(dir).unwrap();
-        disk.rename(dir, Path::new("/d/done")).unwrap();
+        assert_eq!(left("no entry of the folder itself"), none);
         disk.sync_dir(Path::new("/d")).unwrap();
-        disk.power_cut();
-        assert_eq!(&disk.map(Path::new("/d/done/a")).unwrap()[..], b"one");
-        assert_eq!(disk.list(Path::new("/d")).unwrap().len(), 1);
+        assert_eq!(left("nor of that above"), none);
+        disk.sync_dir(Path::new("/")).unwrap();
+        assert_eq!(left("whole"), [PathBuf::from("/d/tmp/a")]);
+        disk.rename(dir, Path::new("/d/done")).unwrap();
+        assert_eq!(left("renamed"), [PathBuf::from("/d/tmp/a")]);
+        disk.sync_dir(Path::new("/d")).unwrap();
+        assert_eq!(left("renamed for good"), [PathBuf::from("/d/done/a")]);
+        disk.remove_dir_all(Path::new("/d/done")).unwrap();
+        assert_eq!(left("removed"), [PathBuf::from("/d/done/a")]);
+        disk.sync_dir(Path::new("/d")).unwrap();
+        assert_eq!(left("removed for good"), none);
+    }
+
+    #[test]
+    fn a_power_cut_may_leave_more() {
+        let disk = MemoryDisk::new();
+        disk.create_dir_all(Path::new("/d")).unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        write(&disk, "/d/a", "one");
+        let mut seen = std::collections::BTreeSet::new();
+        for coins in 0..8 {
+            let cut = disk.fork();
+            let mut at = 0;
+            cut.power_cut_by(&mut || {
+                at += 1;
+                coins >> (at - 1) & 1 == 1
+            });
+            let files = cut.files();
+            seen.insert(files.first().map(|_| text(&cut, "/d/a")));
+        }
+        let want = [None, Some(String::new()), Some("one".to_owned())];
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), want);
     }
 
     #[test]
@@ -367,14 +276,35 @@ mod tests {
         let disk = MemoryDisk::new();
         disk.create_dir_all(Path::new("/d")).unwrap();
         let (a, b) = (Path::new("/d/a"), Path::new("/d/b"));
-        let file = disk.create(a).unwrap();
-        file.append(b"one").unwrap();
+        write(&disk, "/d/a", "one");
         disk.hard_link(a, b).unwrap();
         let again = disk.hard_link(a, b).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
         disk.remove_file(a).unwrap();
-        assert_eq!(&disk.map(b).unwrap()[..], b"one");
+        assert_eq!(text(&disk, "/d/b"), "one");
         assert!(disk.hard_link(a, b).is_err() && disk.hard_link(b, Path::new("/x/b")).is_err());
+        let fork = disk.fork();
+        disk.damage(b, |bytes| bytes.push(b'!'));
+        assert_eq!(
+            (&*text(&disk, "/d/b"), &*text(&fork, "/d/b")),
+            ("one!", "one")
+        );
+    }
+
+    #[test]
+    fn renaming_replaces_files_and_spares_folders() {
+        let disk = MemoryDisk::new();
+        disk.create_dir_all(Path::new("/d/full/x")).unwrap();
+        write(&disk, "/d/a", "new");
+        write(&disk, "/d/b", "old");
+        disk.rename(Path::new("/d/a"), Path::new("/d/b")).unwrap();
+        assert_eq!(text(&disk, "/d/b"), "new");
+        disk.create_dir_all(Path::new("/d/c")).unwrap();
+        let over = disk.rename(Path::new("/d/c"), Path::new("/d/full"));
+        assert_eq!(over.unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
+        disk.rename(Path::new("/d/full"), Path::new("/d/c"))
+            .unwrap();
+        assert!(disk.list(Path::new("/d/c/x")).is_ok() && disk.list(Path::new("/d/full")).is_err());
     }
 
     #[test]
@@ -387,5 +317,7 @@ mod tests {
         assert!(crate::is_disk_full(&error));
         assert_eq!(file.length().unwrap(), 4);
         assert_eq!(disk.space(Path::new("/d")).unwrap().free_bytes, 0);
+        disk.remove_file(Path::new("/d/a")).unwrap();
+        assert_eq!(disk.space(Path::new("/d")).unwrap().free_bytes, 4);
     }
 }

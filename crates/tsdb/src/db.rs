@@ -108,8 +108,7 @@ impl Db {
         registry: &telemetry::Registry,
     ) -> Result<Arc<Db>, OpenError> {
         let path = options.path.clone();
-        disk.create_dir_all(&path)
-            .map_err(io_error("create", &path))?;
+        create_folder(&*disk, &path).map_err(io_error("create", &path))?;
         let lock_path = path.join("lock");
         let lock = if options.no_lockfile {
             None
@@ -213,6 +212,27 @@ impl Drop for Db {
     fn drop(&mut self) {
         self.stop_threads();
     }
+}
+
+/// Makes the data folder so that it outlasts a power cut with all that is synced in it: a folder is
+/// an entry of the one above it.
+fn create_folder(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let is_there = |folder: &Path| folder.as_os_str().is_empty() || disk.list(folder).is_ok();
+    let missing = path.ancestors().position(is_there);
+    disk.create_dir_all(path)?;
+    // The one above the data folder always: a start may have been cut short between both.
+    for parent in path.ancestors().skip(1).take(missing.unwrap_or(0).max(1)) {
+        let parent = match parent.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => parent,
+        };
+        match disk.sync_dir(parent) {
+            // Not ours to read, so the folder was made by somebody else, some time ago.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {

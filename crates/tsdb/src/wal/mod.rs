@@ -310,6 +310,7 @@ mod tests {
                 let memory = MemoryDisk::new();
                 let dir = PathBuf::from("/wal");
                 memory.create_dir_all(&dir).unwrap();
+                memory.sync_dir(Path::new("/")).unwrap();
                 let faulty = FaultyDisk::new(Arc::new(memory.clone()), at, fault);
                 let wal = Wal::new(Arc::new(faulty), dir.clone(), 60);
                 let mut committed = Vec::new();

@@ -140,7 +140,6 @@ fn sweep(step_ms: i64, sync_always: bool) {
             cut.power_cut();
             let db = open_with(Arc::new(memory), small_options()).unwrap();
             check_at(&db, all, BATCHES, step_ms, &format!("{context}, killed"));
-            cut.create_dir_all(std::path::Path::new(DIR)).unwrap();
             let db = open_with(Arc::new(cut), small_options()).unwrap();
             let synced = if sync_always { all.len() } else { load.synced };
             let synced = &all[..synced];
