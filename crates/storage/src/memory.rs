@@ -17,7 +17,23 @@ enum Value {
     Histogram(Arc<FloatHistogram>),
 }
 
-type Column = BTreeMap<i64, Value>;
+/// A sample and the start of its counter, 0 if that is not known.
+#[derive(Debug, Clone)]
+struct Stored {
+    value: Value,
+    start_ms: i64,
+}
+
+impl Stored {
+    fn float(value: f64) -> Stored {
+        Stored {
+            value: Value::Float(value),
+            start_ms: 0,
+        }
+    }
+}
+
+type Column = BTreeMap<i64, Stored>;
 
 /// Which late samples are taken.
 #[derive(Debug, Clone, Copy)]
@@ -82,23 +98,48 @@ impl MemoryStore {
 
     /// Sets one float sample, in any order of time.
     pub fn insert(&self, labels: &Labels, timestamp_ms: i64, value: f64) {
+        self.insert_with_start(labels, timestamp_ms, value, 0);
+    }
+
+    /// The same with the start of its counter, 0 if that is not known.
+    pub fn insert_with_start(&self, labels: &Labels, timestamp_ms: i64, value: f64, start_ms: i64) {
         let mut inner = self.inner.write();
         let at = inner.index(labels);
-        inner.series[at].1.insert(timestamp_ms, Value::Float(value));
+        let value = Value::Float(value);
+        let stored = Stored { value, start_ms };
+        inner.series[at].1.insert(timestamp_ms, stored);
     }
 
     /// Sets one histogram sample, in any order of time. What it says of a counter reset is replaced
     /// by what holds between it and the sample before, as far as that is known now.
-    pub fn insert_histogram(&self, labels: &Labels, timestamp_ms: i64, mut value: FloatHistogram) {
+    pub fn insert_histogram(&self, labels: &Labels, timestamp_ms: i64, value: FloatHistogram) {
+        self.insert_histogram_with_start(labels, timestamp_ms, value, 0);
+    }
+
+    /// The same with the start of its counter, 0 if that is not known.
+    pub fn insert_histogram_with_start(
+        &self,
+        labels: &Labels,
+        timestamp_ms: i64,
+        mut value: FloatHistogram,
+        start_ms: i64,
+    ) {
         let mut inner = self.inner.write();
         let at = inner.index(labels);
         let column = &mut inner.series[at].1;
         let before = match column.range(..timestamp_ms).next_back() {
-            Some((_, Value::Histogram(before))) => Some(before.as_ref()),
-            Some((_, Value::Float(_))) | None => None,
+            Some((
+                _,
+                Stored {
+                    value: Value::Histogram(before),
+                    ..
+                },
+            )) => Some(before.as_ref()),
+            _ => None,
         };
         value.counter_reset_hint = value.stored_hint(before);
-        column.insert(timestamp_ms, Value::Histogram(Arc::new(value)));
+        let value = Value::Histogram(Arc::new(value));
+        column.insert(timestamp_ms, Stored { value, start_ms });
     }
 }
 
@@ -156,19 +197,19 @@ impl Appender for MemoryStore {
                 }
                 Some(&(last_ms, _)) if last_ms < timestamp_ms && !too_old => {
                     newest.insert(at, (timestamp_ms, bits));
-                    column.insert(timestamp_ms, Value::Float(value));
+                    column.insert(timestamp_ms, Stored::float(value));
                     outcome.appended += 1;
                 }
                 None if !too_old => {
                     newest.insert(at, (timestamp_ms, bits));
-                    column.insert(timestamp_ms, Value::Float(value));
+                    column.insert(timestamp_ms, Stored::float(value));
                     outcome.appended += 1;
                 }
                 _ if late.is_some_and(|late| behind_ms(timestamp_ms) > late.window_ms) => {
                     outcome.too_old += refused;
                 }
                 _ if refused > 0 => {
-                    column.entry(timestamp_ms).or_insert(Value::Float(value));
+                    column.entry(timestamp_ms).or_insert(Stored::float(value));
                     outcome.appended += 1;
                 }
                 _ => {}
@@ -276,10 +317,11 @@ impl Series for MemorySeries {
         if min_ms > max_ms {
             return Ok(());
         }
-        for (&timestamp_ms, value) in self.column.range(min_ms..=max_ms) {
-            match value {
-                Value::Float(value) => out.push(timestamp_ms, *value),
-                Value::Histogram(h) => out.histograms.push((timestamp_ms, Arc::clone(h))),
+        for (&timestamp_ms, stored) in self.column.range(min_ms..=max_ms) {
+            let start_ms = stored.start_ms;
+            match &stored.value {
+                Value::Float(value) => out.push_with_start(timestamp_ms, *value, start_ms),
+                Value::Histogram(h) => out.push_histogram(timestamp_ms, Arc::clone(h), start_ms),
             }
         }
         Ok(())
@@ -328,5 +370,30 @@ mod tests {
         assert_eq!((samples.timestamps, samples.values), (vec![10], vec![1.0]));
         assert_eq!(querier.label_names(&[], 0).unwrap(), ["__name__", "job"]);
         assert_eq!(querier.label_values("job", &[], 0).unwrap(), ["j"]);
+    }
+
+    #[test]
+    fn starts_are_read_as_long_as_there_are_any() {
+        let store = MemoryStore::new();
+        let labels = Labels::from_pairs([("__name__", "a_total")]);
+        for (at_ms, start_ms) in [(1, 0), (2, 1), (3, 0)] {
+            store.insert_with_start(&labels, at_ms, 1.0, start_ms);
+        }
+        let histogram = FloatHistogram::default();
+        store.insert_histogram_with_start(&labels, 4, histogram, 2);
+        let querier = store.querier(0, 9).unwrap();
+        let found = querier.select(true, &SelectHints::default(), &[]).unwrap();
+        for (range, floats, histograms) in [
+            ((0, 9), vec![0, 1, 0], vec![2]),
+            ((2, 3), vec![1, 0], vec![]),
+            ((3, 3), vec![], vec![]),
+        ] {
+            let mut samples = Samples::default();
+            found.series[0]
+                .read(range.0, range.1, &mut samples)
+                .unwrap();
+            assert_eq!(samples.starts, floats, "{range:?}");
+            assert_eq!(samples.histogram_starts, histograms, "{range:?}");
+        }
     }
 }
