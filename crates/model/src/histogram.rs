@@ -32,7 +32,7 @@ pub use integer::Histogram;
 pub use trim::Trim;
 pub use validation::HistogramError;
 
-use layout::{Indexed, Side};
+use layout::Side;
 
 /// Schema of histograms with custom bucket bounds (`NHCB`).
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
@@ -179,25 +179,9 @@ impl FloatHistogram {
     /// # Errors
     /// If the bounds are custom ones, or `schema` is no coarser exponential one.
     pub fn reduce_resolution(&mut self, schema: i32) -> Result<(), HistogramError> {
-        let is_custom = self.uses_custom_buckets() || schema == CUSTOM_BUCKETS_SCHEMA;
-        if is_custom || schema >= self.schema {
-            return Err(HistogramError::NotCoarser {
-                from: self.schema,
-                to: schema,
-            });
-        }
-        let shift = arithmetic::steps_between(self.schema, schema);
-        for (spans, buckets) in [
-            (&mut self.positive_spans, &mut self.positive_buckets),
-            (&mut self.negative_spans, &mut self.negative_buckets),
-        ] {
-            let mut out = layout::Builder::new(buckets.len(), false);
-            for (index, count) in layout::reduce(Indexed::new(spans, buckets), shift) {
-                out.push(index, count, 0.0);
-            }
-            let side = out.finish();
-            (*spans, *buckets) = (side.spans, side.buckets);
-        }
+        let shift = reduction(self.schema, schema)?;
+        layout::reduce_side(&mut self.positive_spans, &mut self.positive_buckets, shift);
+        layout::reduce_side(&mut self.negative_spans, &mut self.negative_buckets, shift);
         self.schema = schema;
         Ok(())
     }
@@ -260,4 +244,12 @@ impl FloatHistogram {
         self.negative_spans = negative.spans;
         self.negative_buckets = negative.buckets;
     }
+}
+
+/// How many times the resolution is halved from one schema to the other.
+fn reduction(from: i32, to: i32) -> Result<u32, HistogramError> {
+    if from == CUSTOM_BUCKETS_SCHEMA || to == CUSTOM_BUCKETS_SCHEMA || to >= from {
+        return Err(HistogramError::NotCoarser { from, to });
+    }
+    Ok(arithmetic::steps_between(from, to))
 }

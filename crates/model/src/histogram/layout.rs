@@ -6,13 +6,31 @@
 
 use super::Span;
 
+/// What a bucket holds: a float, or a whole number.
+pub(super) trait Count: Copy + Default + PartialEq + PartialOrd {
+    /// The sum; whole numbers wrap around, as a target may claim any.
+    fn plus(self, other: Self) -> Self;
+}
+
+impl Count for f64 {
+    fn plus(self, other: f64) -> f64 {
+        self + other
+    }
+}
+
+impl Count for i64 {
+    fn plus(self, other: i64) -> i64 {
+        self.wrapping_add(other)
+    }
+}
+
 /// The buckets of one side of a histogram with their indices, from either end.
 ///
 /// Spans that promise more buckets than there are end with the last bucket.
 #[derive(Debug, Clone)]
-pub(super) struct Indexed<'a> {
+pub(super) struct Indexed<'a, T = f64> {
     spans: &'a [Span],
-    buckets: &'a [f64],
+    buckets: &'a [T],
     /// Index after the span before the first one, and how many of the first one are taken.
     before: i32,
     taken_front: u32,
@@ -21,8 +39,8 @@ pub(super) struct Indexed<'a> {
     taken_back: u32,
 }
 
-impl<'a> Indexed<'a> {
-    pub(super) fn new(spans: &'a [Span], buckets: &'a [f64]) -> Indexed<'a> {
+impl<'a, T> Indexed<'a, T> {
+    pub(super) fn new(spans: &'a [Span], buckets: &'a [T]) -> Indexed<'a, T> {
         let end = spans.iter().fold(0_i32, |end, span| {
             end.wrapping_add(span.offset)
                 .wrapping_add(span.length as i32)
@@ -38,10 +56,10 @@ impl<'a> Indexed<'a> {
     }
 }
 
-impl Iterator for Indexed<'_> {
-    type Item = (i32, f64);
+impl<T: Count> Iterator for Indexed<'_, T> {
+    type Item = (i32, T);
 
-    fn next(&mut self) -> Option<(i32, f64)> {
+    fn next(&mut self) -> Option<(i32, T)> {
         let (&count, rest) = self.buckets.split_first()?;
         loop {
             let (span, after) = self.spans.split_first()?;
@@ -59,8 +77,8 @@ impl Iterator for Indexed<'_> {
     }
 }
 
-impl DoubleEndedIterator for Indexed<'_> {
-    fn next_back(&mut self) -> Option<(i32, f64)> {
+impl<T: Count> DoubleEndedIterator for Indexed<'_, T> {
+    fn next_back(&mut self) -> Option<(i32, T)> {
         let (&count, rest) = self.buckets.split_last()?;
         loop {
             let (span, before) = self.spans.split_last()?;
@@ -82,16 +100,16 @@ impl DoubleEndedIterator for Indexed<'_> {
 /// One side of a histogram: where its buckets lie, their counts, and, while it is a compensated
 /// sum, what the counts have lost.
 #[derive(Debug, Default)]
-pub(super) struct Side {
+pub(super) struct Side<T = f64> {
     pub(super) spans: Vec<Span>,
-    pub(super) buckets: Vec<f64>,
+    pub(super) buckets: Vec<T>,
     /// As long as `buckets`, or empty.
     pub(super) lost: Vec<f64>,
 }
 
-impl Side {
+impl<T: Count> Side<T> {
     /// Index, count, and what was lost, bucket by bucket.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (i32, f64, f64)> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (i32, T, f64)> + '_ {
         let lost = self.lost.iter().copied().chain(std::iter::repeat(0.0));
         Indexed::new(&self.spans, &self.buckets)
             .zip(lost)
@@ -101,15 +119,15 @@ impl Side {
 
 /// Puts a side together from buckets with rising indices.
 #[derive(Debug)]
-pub(super) struct Builder {
-    side: Side,
+pub(super) struct Builder<T = f64> {
+    side: Side<T>,
     /// Index after the last bucket.
     next: i32,
     compensated: bool,
 }
 
-impl Builder {
-    pub(super) fn new(capacity: usize, compensated: bool) -> Builder {
+impl<T> Builder<T> {
+    pub(super) fn new(capacity: usize, compensated: bool) -> Builder<T> {
         Builder {
             side: Side {
                 spans: Vec::new(),
@@ -121,7 +139,7 @@ impl Builder {
         }
     }
 
-    pub(super) fn push(&mut self, index: i32, count: f64, lost: f64) {
+    pub(super) fn push(&mut self, index: i32, count: T, lost: f64) {
         match self.side.spans.last_mut() {
             Some(last) if index == self.next => last.length += 1,
             _ => self.side.spans.push(Span {
@@ -136,28 +154,30 @@ impl Builder {
         }
     }
 
-    pub(super) fn finish(self) -> Side {
+    pub(super) fn finish(self) -> Side<T> {
         self.side
     }
 }
 
 /// Whether there is nothing to take out or to join.
-fn is_compact(spans: &[Span], buckets: &[f64]) -> bool {
+fn is_compact<T: Count>(spans: &[Span], buckets: &[T]) -> bool {
     let joined = spans.iter().skip(1).all(|span| span.offset > 0);
-    joined && spans.iter().all(|span| span.length > 0) && buckets.iter().all(|&count| count != 0.0)
+    joined
+        && spans.iter().all(|span| span.length > 0)
+        && buckets.iter().all(|&count| count != T::default())
 }
 
 /// Takes out empty buckets, those at the borders always, those between others if more than
 /// `empty_max` of them follow each other; shorter gaps are filled.
-pub(super) fn compact(side: Side, empty_max: u32) -> Side {
+pub(super) fn compact<T: Count>(side: Side<T>, empty_max: u32) -> Side<T> {
     if empty_max == 0 && is_compact(&side.spans, &side.buckets) {
         return side;
     }
     let mut out = Builder::new(side.buckets.len(), !side.lost.is_empty());
     // Empty buckets since the last populated one: they may be -0, and keep that if they stay.
-    let mut empty: Vec<(i32, f64)> = Vec::new();
+    let mut empty: Vec<(i32, T)> = Vec::new();
     for (index, count, lost) in side.iter() {
-        if count == 0.0 && lost == 0.0 {
+        if count == T::default() && lost == 0.0 {
             if empty_max > 0 {
                 empty.push((index, count));
             }
@@ -168,7 +188,7 @@ pub(super) fn compact(side: Side, empty_max: u32) -> Side {
             let mut known = empty.iter().peekable();
             for filled in out.next..index {
                 let zero = known.next_if(|(at, _)| *at == filled);
-                out.push(filled, zero.map_or(0.0, |(_, zero)| *zero), 0.0);
+                out.push(filled, zero.map_or(T::default(), |(_, zero)| *zero), 0.0);
             }
         }
         empty.clear();
@@ -183,19 +203,29 @@ pub(super) fn coarser(index: i32, shift: u32) -> i32 {
 }
 
 /// Buckets of a coarser schema, `shift` steps away.
-pub(super) fn reduce(
-    buckets: impl Iterator<Item = (i32, f64)>,
+pub(super) fn reduce<T: Count>(
+    buckets: impl Iterator<Item = (i32, T)>,
     shift: u32,
-) -> impl Iterator<Item = (i32, f64)> {
+) -> impl Iterator<Item = (i32, T)> {
     let mut buckets = buckets.peekable();
     std::iter::from_fn(move || {
         let (index, mut count) = buckets.next()?;
         let target = coarser(index, shift);
         while let Some((_, more)) = buckets.next_if(|(index, _)| coarser(*index, shift) == target) {
-            count += more;
+            count = count.plus(more);
         }
         Some((target, count))
     })
+}
+
+/// [`reduce`] in place.
+pub(super) fn reduce_side<T: Count>(spans: &mut Vec<Span>, buckets: &mut Vec<T>, shift: u32) {
+    let mut out = Builder::new(buckets.len(), false);
+    for (index, count) in reduce(Indexed::new(spans, buckets), shift) {
+        out.push(index, count, 0.0);
+    }
+    let side = out.finish();
+    (*spans, *buckets) = (side.spans, side.buckets);
 }
 
 /// Whether two lists of spans describe the same buckets.

@@ -2,8 +2,10 @@
 
 use gocompat::strconv::format_float_g;
 
+use super::layout::Count;
 use super::{
-    CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN, FloatHistogram, Span,
+    CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN, FloatHistogram,
+    Histogram, Span,
 };
 
 /// What is wrong with a histogram, or with two that are to be combined. Texts are upstream's.
@@ -43,13 +45,7 @@ impl FloatHistogram {
         match self.schema {
             CUSTOM_BUCKETS_SCHEMA => self.validate_custom()?,
             EXPONENTIAL_SCHEMA_MIN..=EXPONENTIAL_SCHEMA_MAX => self.validate_exponential()?,
-            schema => {
-                return Err(invalid(format!(
-                    "histogram has an invalid schema, which must be between \
-                     {EXPONENTIAL_SCHEMA_MIN} and {EXPONENTIAL_SCHEMA_MAX} for exponential \
-                     buckets, or {CUSTOM_BUCKETS_SCHEMA} for custom buckets, got schema {schema}"
-                )));
-            }
+            schema => return Err(invalid_schema(schema)),
         }
         if self.count < 0.0 {
             return Err(invalid(format!(
@@ -57,7 +53,10 @@ impl FloatHistogram {
                 format_float_g(self.count)
             )));
         }
-        on_side("positive side", check_counts(&self.positive_buckets))
+        on_side(
+            "positive side",
+            check_counts(&self.positive_buckets, format_float_g),
+        )
     }
 
     fn validate_exponential(&self) -> Result<(), HistogramError> {
@@ -69,57 +68,159 @@ impl FloatHistogram {
             "negative side",
             check_spans(&self.negative_spans, self.negative_buckets.len()),
         )?;
-        on_side("negative side", check_counts(&self.negative_buckets))?;
+        on_side(
+            "negative side",
+            check_counts(&self.negative_buckets, format_float_g),
+        )?;
         if self.zero_count < 0.0 {
             return Err(invalid(format!(
                 "zero bucket has observation count of {}: {NEGATIVE_BUCKET}",
                 format_float_g(self.zero_count)
             )));
         }
-        if !self.custom_values.is_empty() {
-            return Err(invalid(
-                "histogram with exponential schema must not have custom bounds",
-            ));
-        }
-        Ok(())
+        no_bounds(&self.custom_values)
     }
 
     fn validate_custom(&self) -> Result<(), HistogramError> {
-        on_side("custom buckets", check_bounds(&self.custom_values))?;
-        on_side("custom buckets", self.check_custom_spans())?;
-        let text = if self.zero_count != 0.0 {
-            "custom buckets: must have zero count of 0"
-        } else if self.zero_threshold != 0.0 {
-            "custom buckets: must have zero threshold of 0"
-        } else if !self.negative_spans.is_empty() {
-            "custom buckets: must not have negative spans"
-        } else if !self.negative_buckets.is_empty() {
-            "custom buckets: must not have negative buckets"
-        } else {
-            return Ok(());
-        };
-        Err(invalid(text))
+        check_custom_layout(
+            &self.custom_values,
+            &self.positive_spans,
+            self.positive_buckets.len(),
+        )?;
+        check_custom_rest(
+            self.zero_count != 0.0,
+            self.zero_threshold,
+            &self.negative_spans,
+            self.negative_buckets.len(),
+        )
+    }
+}
+
+impl Histogram {
+    /// As [`FloatHistogram::validate`]. Here the count has to be what the buckets add up to, but
+    /// for observations of NaN, which are in no bucket: they make the sum NaN.
+    ///
+    /// # Errors
+    /// [`HistogramError::Invalid`] says what is wrong.
+    pub fn validate(&self) -> Result<(), HistogramError> {
+        let buckets = self.positive_buckets.len();
+        match self.schema {
+            CUSTOM_BUCKETS_SCHEMA => {
+                check_custom_layout(&self.custom_values, &self.positive_spans, buckets)?;
+                check_custom_rest(
+                    self.zero_count != 0,
+                    self.zero_threshold,
+                    &self.negative_spans,
+                    self.negative_buckets.len(),
+                )?;
+            }
+            EXPONENTIAL_SCHEMA_MIN..=EXPONENTIAL_SCHEMA_MAX => {
+                on_side("positive side", check_spans(&self.positive_spans, buckets))?;
+                on_side(
+                    "negative side",
+                    check_spans(&self.negative_spans, self.negative_buckets.len()),
+                )?;
+                let counts = check_counts(&self.negative_buckets, |count| count.to_string());
+                on_side("negative side", counts)?;
+                no_bounds(&self.custom_values)?;
+            }
+            schema => return Err(invalid_schema(schema)),
+        }
+        let counts = check_counts(&self.positive_buckets, |count| count.to_string());
+        on_side("positive side", counts)?;
+        self.validate_count()
     }
 
-    fn check_custom_spans(&self) -> Result<(), String> {
-        let spans = &self.positive_spans;
-        if let Some(at) = spans.iter().position(|span| span.offset < 0) {
-            return Err(negative_offset(at, spans[at]));
-        }
-        check_spans(spans, self.positive_buckets.len())?;
-        let lengths = spans
+    fn validate_count(&self) -> Result<(), HistogramError> {
+        let in_buckets = self
+            .positive_buckets
             .iter()
-            .map(|s| i64::from(s.length) + i64::from(s.offset));
-        let length: i64 = lengths.sum();
-        let bounds = self.custom_values.len();
-        if i64::try_from(bounds + 1).is_ok_and(|most| most < length) {
-            return Err(format!(
-                "only {bounds} custom bounds defined which is insufficient to cover total span \
-                 length of {length}: histogram custom bounds are too few"
-            ));
-        }
-        Ok(())
+            .chain(&self.negative_buckets)
+            .fold(self.zero_count, |sum, &count| {
+                sum.wrapping_add(count.cast_unsigned())
+            });
+        let count = self.count;
+        let rule = if self.sum.is_nan() {
+            if in_buckets <= count {
+                return Ok(());
+            }
+            "be at least the number of observations found in the buckets"
+        } else {
+            if in_buckets == count {
+                return Ok(());
+            }
+            "equal the number of observations found in the buckets (in absence of NaN)"
+        };
+        Err(invalid(format!(
+            "{in_buckets} observations found in buckets, but the Count field is {count}: \
+             histogram's observation count should {rule}"
+        )))
     }
+}
+
+fn invalid_schema(schema: i32) -> HistogramError {
+    invalid(format!(
+        "histogram has an invalid schema, which must be between {EXPONENTIAL_SCHEMA_MIN} and \
+         {EXPONENTIAL_SCHEMA_MAX} for exponential buckets, or {CUSTOM_BUCKETS_SCHEMA} for custom \
+         buckets, got schema {schema}"
+    ))
+}
+
+fn no_bounds(bounds: &[f64]) -> Result<(), HistogramError> {
+    if bounds.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(
+        "histogram with exponential schema must not have custom bounds",
+    ))
+}
+
+fn check_custom_layout(
+    bounds: &[f64],
+    spans: &[Span],
+    buckets: usize,
+) -> Result<(), HistogramError> {
+    on_side("custom buckets", check_bounds(bounds))?;
+    on_side("custom buckets", check_custom_spans(bounds, spans, buckets))
+}
+
+fn check_custom_rest(
+    has_zero_count: bool,
+    zero_threshold: f64,
+    negative_spans: &[Span],
+    negative_buckets: usize,
+) -> Result<(), HistogramError> {
+    let text = if has_zero_count {
+        "custom buckets: must have zero count of 0"
+    } else if zero_threshold != 0.0 {
+        "custom buckets: must have zero threshold of 0"
+    } else if !negative_spans.is_empty() {
+        "custom buckets: must not have negative spans"
+    } else if negative_buckets > 0 {
+        "custom buckets: must not have negative buckets"
+    } else {
+        return Ok(());
+    };
+    Err(invalid(text))
+}
+
+fn check_custom_spans(bounds: &[f64], spans: &[Span], buckets: usize) -> Result<(), String> {
+    if let Some(at) = spans.iter().position(|span| span.offset < 0) {
+        return Err(negative_offset(at, spans[at]));
+    }
+    check_spans(spans, buckets)?;
+    let lengths = spans
+        .iter()
+        .map(|s| i64::from(s.length) + i64::from(s.offset));
+    let length: i64 = lengths.sum();
+    let bounds = bounds.len();
+    if i64::try_from(bounds + 1).is_ok_and(|most| most < length) {
+        return Err(format!(
+            "only {bounds} custom bounds defined which is insufficient to cover total span \
+             length of {length}: histogram custom bounds are too few"
+        ));
+    }
+    Ok(())
 }
 
 const NEGATIVE_BUCKET: &str = "histogram has a bucket whose observation count is negative";
@@ -151,13 +252,13 @@ fn negative_offset(at: usize, span: Span) -> String {
     )
 }
 
-fn check_counts(buckets: &[f64]) -> Result<(), String> {
-    match buckets.iter().position(|&count| count < 0.0) {
+fn check_counts<T: Count>(buckets: &[T], text: fn(T) -> String) -> Result<(), String> {
+    match buckets.iter().position(|&count| count < T::default()) {
         None => Ok(()),
         Some(at) => Err(format!(
             "bucket number {} has observation count of {}: {NEGATIVE_BUCKET}",
             at + 1,
-            format_float_g(buckets[at])
+            text(buckets[at])
         )),
     }
 }
@@ -276,6 +377,73 @@ mod tests {
             &custom,
             |h| h.zero_threshold = 1.0,
             "custom buckets: must have zero threshold of 0",
+        );
+    }
+
+    #[test]
+    fn whole_numbers_have_to_add_up() {
+        let exponential = Histogram {
+            count: 6,
+            zero_count: 1,
+            positive_spans: spans(&[(-3, 1), (2, 1)]),
+            positive_buckets: vec![1, 2],
+            negative_spans: spans(&[(0, 1)]),
+            negative_buckets: vec![2],
+            ..Histogram::default()
+        };
+        let custom = Histogram {
+            schema: CUSTOM_BUCKETS_SCHEMA,
+            count: 3,
+            custom_values: vec![1.0, 2.0],
+            positive_spans: spans(&[(0, 2)]),
+            positive_buckets: vec![1, 2],
+            ..Histogram::default()
+        };
+        #[track_caller]
+        fn check(of: &Histogram, change: impl FnOnce(&mut Histogram), text: &str) {
+            let mut histogram = of.clone();
+            change(&mut histogram);
+            let error = histogram.validate().err().map(|error| error.to_string());
+            assert_eq!(error.unwrap_or_default(), text);
+        }
+        check(&exponential, |_| {}, "");
+        check(&custom, |_| {}, "");
+        check(
+            &exponential,
+            |h| h.count = 7,
+            "6 observations found in buckets, but the Count field is 7: histogram's observation \
+             count should equal the number of observations found in the buckets (in absence of NaN)",
+        );
+        let not_a_number = |h: &mut Histogram, count| (h.sum, h.count) = (f64::NAN, count);
+        check(&exponential, |h| not_a_number(h, 7), "");
+        check(
+            &exponential,
+            |h| not_a_number(h, 5),
+            "6 observations found in buckets, but the Count field is 5: histogram's observation \
+             count should be at least the number of observations found in the buckets",
+        );
+        check(
+            &exponential,
+            |h| h.positive_buckets[1] = -2,
+            "positive side: bucket number 2 has observation count of -2: histogram has a bucket \
+             whose observation count is negative",
+        );
+        check(
+            &exponential,
+            |h| h.negative_buckets.push(1),
+            "negative side: spans need 1 buckets, have 2 buckets: histogram spans specify \
+             different number of buckets than provided",
+        );
+        check(
+            &custom,
+            |h| h.zero_count = 1,
+            "custom buckets: must have zero count of 0",
+        );
+        check(
+            &exponential,
+            |h| h.schema = -5,
+            "histogram has an invalid schema, which must be between -4 and 8 for exponential \
+             buckets, or -53 for custom buckets, got schema -5",
         );
     }
 }
