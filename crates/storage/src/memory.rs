@@ -8,7 +8,9 @@ use std::sync::Arc;
 use model::{FloatHistogram, Labels, Matcher, is_stale_nan};
 use parking_lot::RwLock;
 
-use crate::append::{AppendError, AppendOutcome, Appender, Batch, GroupId, SeriesRef};
+use crate::append::{
+    AppendError, AppendOutcome, Appender, Batch, GroupId, HistogramValue, SeriesRef,
+};
 use crate::query::{Querier, Queryable, Samples, SelectHints, Series, SeriesSet, StorageError};
 
 #[derive(Debug, Clone)]
@@ -17,20 +19,31 @@ enum Value {
     Histogram(Arc<FloatHistogram>),
 }
 
+impl Value {
+    fn is_stale(&self) -> bool {
+        match self {
+            Value::Float(value) => is_stale_nan(*value),
+            Value::Histogram(histogram) => histogram.is_stale(),
+        }
+    }
+
+    /// Whether both are the same sample, by bits.
+    fn same(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+            (Value::Histogram(a), Value::Histogram(b)) => a.same_data(b),
+            (Value::Float(_), Value::Histogram(_)) | (Value::Histogram(_), Value::Float(_)) => {
+                false
+            }
+        }
+    }
+}
+
 /// A sample and the start of its counter, 0 if that is not known.
 #[derive(Debug, Clone)]
 struct Stored {
     value: Value,
     start_ms: i64,
-}
-
-impl Stored {
-    fn float(value: f64) -> Stored {
-        Stored {
-            value: Value::Float(value),
-            start_ms: 0,
-        }
-    }
 }
 
 type Column = BTreeMap<i64, Stored>;
@@ -48,7 +61,7 @@ struct Inner {
     series: Vec<(Labels, Column)>,
     groups: BTreeMap<Labels, GroupId>,
     /// Newest sample in order of each series.
-    newest: BTreeMap<usize, (i64, u64)>,
+    newest: BTreeMap<usize, (i64, Value)>,
     late: Option<LateRule>,
 }
 
@@ -111,7 +124,7 @@ impl MemoryStore {
     }
 
     /// Sets one histogram sample, in any order of time. What it says of a counter reset is replaced
-    /// by what holds between it and the sample before, as far as that is known now.
+    /// by what holds between it and the sample before, when it is read.
     pub fn insert_histogram(&self, labels: &Labels, timestamp_ms: i64, value: FloatHistogram) {
         self.insert_histogram_with_start(labels, timestamp_ms, value, 0);
     }
@@ -121,25 +134,14 @@ impl MemoryStore {
         &self,
         labels: &Labels,
         timestamp_ms: i64,
-        mut value: FloatHistogram,
+        value: FloatHistogram,
         start_ms: i64,
     ) {
         let mut inner = self.inner.write();
         let at = inner.index(labels);
-        let column = &mut inner.series[at].1;
-        let before = match column.range(..timestamp_ms).next_back() {
-            Some((
-                _,
-                Stored {
-                    value: Value::Histogram(before),
-                    ..
-                },
-            )) => Some(before.as_ref()),
-            _ => None,
-        };
-        value.counter_reset_hint = value.stored_hint(before);
         let value = Value::Histogram(Arc::new(value));
-        column.insert(timestamp_ms, Stored { value, start_ms });
+        let stored = Stored { value, start_ms };
+        inner.series[at].1.insert(timestamp_ms, stored);
     }
 }
 
@@ -157,65 +159,117 @@ impl Appender for MemoryStore {
     }
 
     fn append(&self, batch: Batch<'_>) -> Result<AppendOutcome, AppendError> {
-        if !batch.is_plain() {
-            let what = "native histograms, start timestamps, exemplars and metadata";
-            return Err(AppendError::Unsupported(what));
+        if !batch.exemplars.is_empty() || !batch.metadata.is_empty() {
+            return Err(AppendError::Unsupported("exemplars and metadata"));
         }
         let mut inner = self.inner.write();
         let mut outcome = AppendOutcome::default();
-        let shared = batch
-            .samples
+        let starts: BTreeMap<SeriesRef, i64> = batch
+            .starts
             .iter()
-            .map(|s| (s.series, batch.timestamp_ms, s.value));
-        let timed = batch
-            .timed
-            .iter()
-            .map(|s| (s.series, s.timestamp_ms, s.value));
-        let Inner {
-            series: all,
-            newest,
-            late,
-            ..
-        } = &mut *inner;
-        let newest_ms = newest.values().map(|(at_ms, _)| *at_ms).max();
-        let behind_ms = |at_ms: i64| newest_ms.unwrap_or(at_ms).saturating_sub(at_ms);
-        for (series, timestamp_ms, value) in shared.chain(timed) {
-            let at = series.0 as usize;
-            let Some((_, column)) = all.get_mut(at) else {
-                outcome.unknown.push(series);
-                continue;
-            };
-            let (bits, refused) = (value.to_bits(), usize::from(!is_stale_nan(value)));
-            let too_old = late.is_some_and(|late| behind_ms(timestamp_ms) > late.in_order_ms);
-            match newest.get(&at) {
-                Some(&(last_ms, last)) if last_ms == timestamp_ms && !too_old => {
-                    outcome.appended += usize::from(last == bits);
-                    outcome.duplicate += if last == bits { 0 } else { refused };
-                }
-                Some(&(last_ms, _)) if last_ms >= timestamp_ms && late.is_none() => {
-                    outcome.out_of_order += refused;
-                }
-                Some(&(last_ms, _)) if last_ms < timestamp_ms && !too_old => {
-                    newest.insert(at, (timestamp_ms, bits));
-                    column.insert(timestamp_ms, Stored::float(value));
-                    outcome.appended += 1;
-                }
-                None if !too_old => {
-                    newest.insert(at, (timestamp_ms, bits));
-                    column.insert(timestamp_ms, Stored::float(value));
-                    outcome.appended += 1;
-                }
-                _ if late.is_some_and(|late| behind_ms(timestamp_ms) > late.window_ms) => {
-                    outcome.too_old += refused;
-                }
-                _ if refused > 0 => {
-                    column.entry(timestamp_ms).or_insert(Stored::float(value));
-                    outcome.appended += 1;
-                }
-                _ => {}
-            }
+            .map(|start| (start.series, start.start_ms))
+            .collect();
+        let newest_ms = inner.newest.values().map(|(at_ms, _)| *at_ms).max();
+        for (series, timestamp_ms, value) in samples_of(&batch, &mut outcome) {
+            let start_ms = starts.get(&series).copied().unwrap_or(0);
+            inner.take(
+                series,
+                timestamp_ms,
+                Stored { value, start_ms },
+                newest_ms,
+                &mut outcome,
+            );
         }
         Ok(outcome)
+    }
+}
+
+/// All samples of a batch with their times. Histograms that cannot be right are left out and
+/// counted.
+fn samples_of(batch: &Batch<'_>, outcome: &mut AppendOutcome) -> Vec<(SeriesRef, i64, Value)> {
+    let shared = batch.samples.iter();
+    let shared = shared.map(|s| (s.series, batch.timestamp_ms, Value::Float(s.value)));
+    let timed = batch.timed.iter();
+    let timed = timed.map(|s| (s.series, s.timestamp_ms, Value::Float(s.value)));
+    let mut all: Vec<_> = shared.chain(timed).collect();
+    for sample in batch.histograms {
+        let valid = match sample.value {
+            HistogramValue::Integer(histogram) => histogram.validate(),
+            HistogramValue::Float(histogram) => histogram.validate(),
+        };
+        if valid.is_err() {
+            outcome.invalid_histograms += 1;
+            continue;
+        }
+        let value = match sample.value {
+            HistogramValue::Integer(histogram) => histogram.to_float(),
+            HistogramValue::Float(histogram) => histogram.clone(),
+        };
+        let value = Value::Histogram(Arc::new(value));
+        all.push((sample.series, sample.timestamp_ms, value));
+    }
+    all
+}
+
+impl Inner {
+    /// Takes a sample of a batch, or counts why not.
+    fn take(
+        &mut self,
+        series: SeriesRef,
+        timestamp_ms: i64,
+        Stored { value, start_ms }: Stored,
+        newest_ms: Option<i64>,
+        outcome: &mut AppendOutcome,
+    ) {
+        let at = series.0 as usize;
+        let Some((_, column)) = self.series.get_mut(at) else {
+            outcome.unknown.push(series);
+            return;
+        };
+        let behind_ms = newest_ms
+            .unwrap_or(timestamp_ms)
+            .saturating_sub(timestamp_ms);
+        let late = self.late;
+        let refused = usize::from(!value.is_stale());
+        let too_old = late.is_some_and(|late| behind_ms > late.in_order_ms);
+        let last = self.newest.get(&at);
+        let last_ms = last.map(|(last_ms, _)| *last_ms);
+        match last {
+            Some((last_ms, last)) if *last_ms == timestamp_ms && !too_old => {
+                let same = last.same(&value);
+                outcome.appended += usize::from(same);
+                outcome.duplicate += if same { 0 } else { refused };
+            }
+            Some((last_ms, _)) if *last_ms >= timestamp_ms && late.is_none() => {
+                outcome.out_of_order += refused;
+            }
+            _ if last_ms.is_none_or(|last_ms| last_ms < timestamp_ms) && !too_old => {
+                // A series of histograms ends as one.
+                let value = match last {
+                    Some((_, Value::Histogram(last))) if value.is_stale() => {
+                        Value::Histogram(Arc::new(FloatHistogram {
+                            sum: model::STALE_NAN,
+                            counter_reset_hint: last.counter_reset_hint,
+                            ..FloatHistogram::default()
+                        }))
+                    }
+                    _ => value,
+                };
+                self.newest.insert(at, (timestamp_ms, value.clone()));
+                column.insert(timestamp_ms, Stored { value, start_ms });
+                outcome.appended += 1;
+            }
+            _ if late.is_some_and(|late| behind_ms > late.window_ms) => {
+                outcome.too_old += refused;
+            }
+            _ if refused > 0 => {
+                column
+                    .entry(timestamp_ms)
+                    .or_insert(Stored { value, start_ms });
+                outcome.appended += 1;
+            }
+            _ => {}
+        }
     }
 }
 
@@ -245,15 +299,36 @@ impl MemoryQuerier {
         });
         found
             .map(|(labels, &at)| {
-                let column = inner.series[at].1.range(self.min_ms..=self.max_ms);
-                (
-                    labels.clone(),
-                    column.map(|(t, v)| (*t, v.clone())).collect::<Column>(),
-                )
+                let column = with_hints(&inner.series[at].1, self.min_ms, self.max_ms);
+                (labels.clone(), column)
             })
             .filter(|(_, column)| !column.is_empty())
             .collect()
     }
+}
+
+/// The samples of a time, with what a storage says of counter resets.
+fn with_hints(column: &Column, min_ms: i64, max_ms: i64) -> Column {
+    if min_ms > max_ms {
+        return Column::new();
+    }
+    let before = column.range(..min_ms).next_back();
+    let mut before = before.map(|(_, stored)| &stored.value);
+    let mut out = Column::new();
+    for (&at_ms, stored) in column.range(min_ms..=max_ms) {
+        let mut hinted = stored.clone();
+        if let Value::Histogram(histogram) = &mut hinted.value {
+            let before = match before {
+                Some(Value::Histogram(before)) => Some(before.as_ref()),
+                Some(Value::Float(_)) | None => None,
+            };
+            let hint = histogram.stored_hint(before);
+            Arc::make_mut(histogram).counter_reset_hint = hint;
+        }
+        out.insert(at_ms, hinted);
+        before = Some(&stored.value);
+    }
+    out
 }
 
 fn capped(set: BTreeSet<String>, limit: usize) -> Vec<String> {
@@ -331,7 +406,61 @@ impl Series for MemorySeries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::append::Sample;
+    use crate::append::{HistogramSample, Sample, StartTime};
+
+    #[test]
+    fn takes_histograms_and_starts() {
+        let store = MemoryStore::new();
+        let group = store.open_group(&Labels::empty()).unwrap();
+        let series = store
+            .series(group, &Labels::from_pairs([("__name__", "h")]))
+            .unwrap();
+        let append = |timestamp_ms, count, sum, start_ms| {
+            let value = FloatHistogram {
+                count,
+                sum,
+                ..FloatHistogram::default()
+            };
+            let histograms = [HistogramSample {
+                series,
+                timestamp_ms,
+                value: HistogramValue::Float(&value),
+            }];
+            let starts = [StartTime { series, start_ms }];
+            let batch = Batch {
+                histograms: &histograms,
+                starts: &starts,
+                ..Batch::of(group, timestamp_ms, &[])
+            };
+            store.append(batch).unwrap()
+        };
+        assert_eq!(append(10, 1.0, 1.0, 0).appended, 1);
+        assert_eq!(append(20, 2.0, 1.0, 5).appended, 1);
+        assert_eq!(append(20, 2.0, 1.0, 5).appended, 1);
+        assert_eq!(append(20, 2.0, 2.0, 5).duplicate, 1);
+        assert_eq!(append(30, -1.0, 1.0, 5).invalid_histograms, 1);
+        assert_eq!(append(30, 1.0, 1.0, 5).appended, 1);
+        let ends = [Sample {
+            series,
+            value: model::STALE_NAN,
+        }];
+        assert_eq!(
+            store.append(Batch::of(group, 40, &ends)).unwrap().appended,
+            1
+        );
+        let querier = store.querier(0, 50).unwrap();
+        let found = querier.select(true, &SelectHints::default(), &[]).unwrap();
+        let mut samples = Samples::default();
+        found.series[0].read(0, 50, &mut samples).unwrap();
+        assert!(samples.values.is_empty(), "a histogram ends the series");
+        assert_eq!(samples.histogram_starts, [0, 5, 5, 0]);
+        use model::histogram::CounterResetHint::{NotReset, Unknown};
+        let hints = samples.histograms.iter().map(|(_, h)| h.counter_reset_hint);
+        assert_eq!(
+            hints.collect::<Vec<_>>(),
+            [Unknown, NotReset, Unknown, Unknown]
+        );
+    }
 
     #[test]
     fn appends_selects_and_lists() {
