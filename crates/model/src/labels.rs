@@ -209,11 +209,31 @@ impl Hash for Labels {
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
         if Arc::ptr_eq(&self.0, &other.0) {
-            Ordering::Equal
-        } else {
-            self.iter().cmp(other.iter())
+            return Ordering::Equal;
         }
+        // Neighbours share most of their bytes, and equal bytes are equal labels: only the text
+        // in which the first difference lies is compared. One that ends there has less labels.
+        let (mut a, mut b) = (&*self.0, &*other.0);
+        let mut same = common_prefix(a.as_bytes(), b.as_bytes());
+        while same < a.len().min(b.len()) {
+            let (before_a, before_b) = (a.len(), b.len());
+            let (text_a, text_b) = (take_text(&mut a), take_text(&mut b));
+            if before_a - a.len() > same || before_b - b.len() > same {
+                return text_a.cmp(text_b);
+            }
+            same -= before_a - a.len();
+        }
+        a.len().cmp(&b.len())
     }
+}
+
+/// How many bytes at the start are the same.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    const WORD: usize = size_of::<u64>();
+    let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD));
+    let same = WORD * words.take_while(|(a, b)| a == b).count();
+    let rest = a[same..].iter().zip(&b[same..]);
+    same + rest.take_while(|(a, b)| a == b).count()
 }
 
 impl PartialOrd for Labels {
@@ -389,6 +409,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn orders_as_its_pairs_do(
+            a in prop::collection::btree_map("[ab]{1,2}", "[xy]{1,3}|x{60,70}|z{4090,4100}", 0..5),
+            b in prop::collection::btree_map("[ab]{1,2}", "[xy]{1,3}|x{60,70}|z{4090,4100}", 0..5),
+        ) {
+            let set = |map: &BTreeMap<String, String>| {
+                Labels::from_pairs(map.iter().map(|(n, v)| (n.as_str(), v.as_str())))
+            };
+            prop_assert_eq!(set(&a).cmp(&set(&b)), a.iter().cmp(b.iter()));
+        }
+
         #[test]
         fn packing_is_lossless_and_canonical(
             map in prop::collection::btree_map("[a-z]{1,3}|\\PC{1,80}", "\\PC{1,80}", 0..12)

@@ -43,16 +43,26 @@ impl<'a> Groups<'a> {
         self.scratch.clear();
         // Never empty: comparing nothing with nothing at no address is slow on some machines.
         self.scratch.push(0);
-        if grouping.without || !grouping.labels.is_empty() {
-            for (name, value) in labels {
-                if !grouping.keeps(name) || (hides_name && is_metadata_label(name)) {
-                    continue;
-                }
-                for text in [name, value] {
-                    self.scratch
-                        .extend_from_slice(&(text.len() as u32).to_le_bytes());
-                    self.scratch.extend_from_slice(text.as_bytes());
-                }
+        // Both are sorted, so that one walk over both finds what they share.
+        let mut named = grouping.labels.iter().map(String::as_str).peekable();
+        for (name, value) in labels {
+            if !grouping.without && named.peek().is_none() {
+                break;
+            }
+            while named.next_if(|next| *next < name).is_some() {}
+            let is_named = named.next_if_eq(&name).is_some();
+            let keeps = if grouping.without {
+                !is_named && name != METRIC_NAME
+            } else {
+                is_named
+            };
+            if !keeps || (hides_name && is_metadata_label(name)) {
+                continue;
+            }
+            for text in [name, value] {
+                self.scratch
+                    .extend_from_slice(&(text.len() as u32).to_le_bytes());
+                self.scratch.extend_from_slice(text.as_bytes());
             }
         }
         if let Some(&index) = self.by_key.get(self.scratch.as_slice()) {
