@@ -434,8 +434,9 @@ impl State {
         if sealed {
             return true;
         }
-        self.sequence = self.sequence.max(part.sequence);
+        // What is sealed on the way to this part must not claim to hold it.
         let complete = part.row.is_empty() || self.replay_row(part, of);
+        self.sequence = self.sequence.max(part.sequence);
         // What is in blocks does not come back.
         for sample in part.timed.iter().filter(|s| s.at_ms >= of.valid_ms) {
             self.begin_batch(part.sequence, of.segment, part.at_ms);

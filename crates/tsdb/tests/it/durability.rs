@@ -101,9 +101,6 @@ const BATCHES: i64 = 300;
 const STEP_MS: i64 = 15_000;
 const LONG_STEP_MS: i64 = 120_000;
 
-/// Lets every third operation fail; run with a stride of one it takes six seconds.
-const STRIDE: usize = 3;
-
 fn sweep(step_ms: i64, sync_always: bool) {
     let small_options = || {
         let mut options = small_options();
@@ -119,39 +116,31 @@ fn sweep(step_ms: i64, sync_always: bool) {
     assert_eq!(db.blocks().is_empty(), step_ms == STEP_MS);
     let operations = faulty.operations();
     assert!(operations > 300, "{operations}");
-    for fault in [Fault::Fail, Fault::Tear, Fault::Dead, Fault::Full] {
-        for at in (0..operations).step_by(STRIDE) {
-            let context = format!("{fault:?} at {at}");
-            let memory = MemoryDisk::new();
-            let faulty = FaultyDisk::new(Arc::new(memory.clone()), at, fault);
-            let Ok(db) = open_with(Arc::new(faulty), small_options()) else {
-                check(&open(&memory), &[], 0, &context);
-                continue;
-            };
-            let load = run_at(&db, 0, BATCHES, step_ms);
-            if fault != Fault::Dead {
-                let missing = BATCHES as usize - load.acknowledged.len();
-                assert!(missing <= 1, "{context}: {missing} batches refused");
-            }
-            let all = &load.acknowledged;
-            check_at(&db, all, BATCHES, step_ms, &context);
-            drop(db);
-            let cut = memory.fork();
-            cut.power_cut();
-            let db = open_with(Arc::new(memory), small_options()).unwrap();
-            check_at(&db, all, BATCHES, step_ms, &format!("{context}, killed"));
-            let db = open_with(Arc::new(cut), small_options()).unwrap();
-            let synced = if sync_always { all.len() } else { load.synced };
-            let synced = &all[..synced];
-            check_at(
-                &db,
-                synced,
-                BATCHES,
-                step_ms,
-                &format!("{context}, power cut"),
-            );
+    every_fault(operations, |fault, at| {
+        let context = format!("{fault:?} at {at}");
+        let memory = MemoryDisk::new();
+        let faulty = FaultyDisk::new(Arc::new(memory.clone()), at, fault);
+        let Ok(db) = open_with(Arc::new(faulty), small_options()) else {
+            check(&open(&memory), &[], 0, &context);
+            return;
+        };
+        let load = run_at(&db, 0, BATCHES, step_ms);
+        if fault != Fault::Dead {
+            let missing = BATCHES as usize - load.acknowledged.len();
+            assert!(missing <= 1, "{context}: {missing} batches refused");
         }
-    }
+        let all = &load.acknowledged;
+        check_at(&db, all, BATCHES, step_ms, &context);
+        drop(db);
+        let cut = memory.fork();
+        cut.power_cut();
+        let db = open_with(Arc::new(memory), small_options()).unwrap();
+        check_at(&db, all, BATCHES, step_ms, &format!("{context}, killed"));
+        let db = open_with(Arc::new(cut), small_options()).unwrap();
+        let synced = if sync_always { all.len() } else { load.synced };
+        let context = format!("{context}, power cut");
+        check_at(&db, &all[..synced], BATCHES, step_ms, &context);
+    });
 }
 
 #[test]
@@ -225,6 +214,24 @@ fn a_flipped_bit_costs_one_batch_at_most() {
         // Damage in the last record looks like a torn one.
         let found = db.corruption_count() == 1;
         assert!(found || kept == Some(39), "{context}");
+    }
+}
+
+/// The chunk of what is before the boundary is lost with the power, and sealed once more by the
+/// start: without the row behind the boundary, which a later start must not take for sealed. Found
+/// by the sweep of a life.
+#[test]
+fn what_a_start_seals_is_what_it_has() {
+    let disk = MemoryDisk::new();
+    let db = open_with(Arc::new(disk.clone()), small_options()).unwrap();
+    let load = run_at(&db, 0, 80, LONG_STEP_MS);
+    db.sync().unwrap();
+    drop(db);
+    disk.power_cut();
+    for start in 0..3 {
+        let db = open_with(Arc::new(disk.clone()), small_options()).unwrap();
+        let context = format!("start {start}");
+        check_at(&db, &load.acknowledged, 80, LONG_STEP_MS, &context);
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use disk::{Disk, MemoryDisk};
+use disk::{Disk, Fault, MemoryDisk};
 use model::{Labels, Matcher};
 use storage::{AppendOutcome, Appender, Batch, GroupId, Queryable, Sample, Samples, SelectHints};
 use storage::{SeriesRef, TimedSample};
@@ -102,6 +103,27 @@ pub(crate) fn dump_range(
 /// Everything there is.
 pub(crate) fn dump(from: &dyn Queryable) -> Vec<Dumped> {
     dump_range(from, &[], (i64::MIN, i64::MAX))
+}
+
+/// Calls `check` with every fault at every operation below `operations`, on all cores.
+pub(crate) fn every_fault(operations: u64, check: impl Fn(Fault, u64) + Sync) {
+    const FAULTS: [Fault; 4] = [Fault::Fail, Fault::Tear, Fault::Dead, Fault::Full];
+    let next = AtomicU64::new(0);
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let turn = next.fetch_add(1, Relaxed);
+                    let fault = FAULTS[(turn % 4) as usize];
+                    if turn / 4 >= operations {
+                        break;
+                    }
+                    check(fault, turn / 4);
+                }
+            });
+        }
+    });
 }
 
 /// Paths of files in a folder below the data folder.
