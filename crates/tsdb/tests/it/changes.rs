@@ -252,49 +252,46 @@ fn faults_lose_nothing_and_bring_nothing_back() {
     let want = read(&db, "x");
     drop(db);
     let operations = faulty.operations();
-    for fault in [Fault::Fail, Fault::Tear, Fault::Dead, Fault::Full] {
-        for at in (0..operations).step_by(3) {
-            let context = format!("{fault:?} at {at} of {operations}");
-            let memory = MemoryDisk::new();
-            let faulty = FaultyDisk::new(Arc::new(memory.clone()), at, fault);
-            let Ok(db) = open_with(Arc::new(faulty), late_options()) else {
-                continue;
-            };
-            let done = workload(&db);
-            let now = read(&db, "x");
-            drop(db);
-            let cut = memory.fork();
-            cut.power_cut();
-            let after = read(&open_late(&memory), "x");
-            if done == all_done {
-                assert_eq!(now, want, "{context}");
-                assert_eq!(after, want, "{context}, killed");
-                let cut = read(&open_late(&cut), "x");
-                assert_eq!(cut, want, "{context}, power cut");
-            }
-            // A refused deletion may hold nevertheless, nothing else may change.
-            let lost = now.iter().filter(|sample| !after.contains(sample));
-            let refused = done != all_done;
-            assert!(
-                lost.clone().all(|(m, _)| refused && (0..=100).contains(m)),
-                "{context}: lost"
-            );
-            let more = after.iter().filter(|sample| !now.contains(sample));
-            assert!(
-                more.clone().all(|_| refused),
-                "{context}: {:?}",
-                more.collect::<Vec<_>>()
-            );
-            let whole = PathBuf::from(DIR).join("snapshots/s");
-            if memory.list(&whole).is_ok_and(|entries| !entries.is_empty()) && fault != Fault::Dead
-            {
-                let mut options = options();
-                options.path = whole;
-                let copy = open_with(Arc::new(memory.clone()), options).unwrap();
-                assert_eq!(read(&copy, "x"), now, "{context}, snapshot");
-            }
+    every_fault(operations, |fault, at| {
+        let context = format!("{fault:?} at {at} of {operations}");
+        let memory = MemoryDisk::new();
+        let faulty = FaultyDisk::new(Arc::new(memory.clone()), at, fault);
+        let Ok(db) = open_with(Arc::new(faulty), late_options()) else {
+            return;
+        };
+        let done = workload(&db);
+        let now = read(&db, "x");
+        drop(db);
+        let cut = memory.fork();
+        cut.power_cut();
+        let after = read(&open_late(&memory), "x");
+        if done == all_done {
+            assert_eq!(now, want, "{context}");
+            assert_eq!(after, want, "{context}, killed");
+            let cut = read(&open_late(&cut), "x");
+            assert_eq!(cut, want, "{context}, power cut");
         }
-    }
+        // A refused deletion may hold nevertheless, nothing else may change.
+        let lost = now.iter().filter(|sample| !after.contains(sample));
+        let refused = done != all_done;
+        assert!(
+            lost.clone().all(|(m, _)| refused && (0..=100).contains(m)),
+            "{context}: lost"
+        );
+        let more = after.iter().filter(|sample| !now.contains(sample));
+        assert!(
+            more.clone().all(|_| refused),
+            "{context}: {:?}",
+            more.collect::<Vec<_>>()
+        );
+        let whole = PathBuf::from(DIR).join("snapshots/s");
+        if memory.list(&whole).is_ok_and(|entries| !entries.is_empty()) && fault != Fault::Dead {
+            let mut options = options();
+            options.path = whole;
+            let copy = open_with(Arc::new(memory.clone()), options).unwrap();
+            assert_eq!(read(&copy, "x"), now, "{context}, snapshot");
+        }
+    });
 }
 
 #[test]

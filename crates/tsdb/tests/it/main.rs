@@ -10,4 +10,5 @@ mod changes;
 mod durability;
 mod semantics;
 mod support;
+mod sweep;
 mod threads;

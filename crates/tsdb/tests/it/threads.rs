@@ -76,6 +76,8 @@ fn queries_see_whole_batches_while_everything_moves() {
         .map(|(_, samples)| samples.len())
         .collect();
     assert_eq!(sizes, vec![BATCHES as usize; 3 * WRITERS as usize]);
+    // On a busy machine, the writers may be done before the first block was due.
+    db.maintain();
     assert!(!db.blocks().is_empty());
 }
 
