@@ -36,6 +36,9 @@ pub type Vector = Vec<(Labels, f64)>;
 /// Series over time, by labels: times in milliseconds, and values.
 pub type Matrix = BTreeMap<Labels, Vec<(i64, f64)>>;
 
+/// When the counters of samples started, by series and time of the sample, as far as that is known.
+pub type Starts = BTreeMap<Labels, BTreeMap<i64, i64>>;
+
 /// What an expression gives at one time.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -49,6 +52,8 @@ pub enum Value {
 #[derive(Debug, Clone, Copy)]
 pub struct Naive<'a> {
     data: &'a Matrix,
+    /// If they are to be used.
+    starts: Option<&'a Starts>,
     start_ms: i64,
     end_ms: i64,
     lookback_ms: i64,
@@ -58,8 +63,10 @@ pub struct Naive<'a> {
 }
 
 /// Samples of a window, and where the window begins (not included) and ends.
-struct Windows {
+struct Windows<'a> {
     series: Vec<(Labels, Vec<(i64, f64)>)>,
+    /// None for what was computed.
+    starts: Option<&'a Starts>,
     start_ms: i64,
     end_ms: i64,
 }
@@ -71,10 +78,20 @@ impl<'a> Naive<'a> {
     pub fn new(data: &'a Matrix, start_ms: i64, end_ms: i64, lookback_ms: i64) -> Naive<'a> {
         Naive {
             data,
+            starts: None,
             start_ms,
             end_ms,
             lookback_ms,
             is_single: start_ms == end_ms,
+        }
+    }
+
+    /// The same with the starts of counters.
+    #[must_use]
+    pub fn with_starts(self, starts: &'a Starts) -> Naive<'a> {
+        Naive {
+            starts: Some(starts),
+            ..self
         }
     }
 
@@ -189,7 +206,7 @@ impl<'a> Naive<'a> {
             })
     }
 
-    fn windows(&self, expr: &Expr, at_ms: i64) -> Result<Windows, Refusal> {
+    fn windows(&self, expr: &Expr, at_ms: i64) -> Result<Windows<'a>, Refusal> {
         match expr {
             Expr::Paren(paren) => self.windows(&paren.expr, at_ms),
             Expr::Matrix(matrix) => {
@@ -203,6 +220,7 @@ impl<'a> Naive<'a> {
                 let found = self.matching(&matrix.selector.matchers);
                 Ok(Windows {
                     series: found.map(|(l, s)| (l.clone(), inside(s))).collect(),
+                    starts: self.starts,
                     start_ms,
                     end_ms,
                 })
@@ -223,6 +241,7 @@ impl<'a> Naive<'a> {
                 let series = inner.steps(&subquery.expr, first_ms, end_ms, step_ms)?;
                 Ok(Windows {
                     series: series.into_iter().collect(),
+                    starts: None,
                     start_ms,
                     end_ms,
                 })
@@ -250,6 +269,19 @@ impl<'a> Naive<'a> {
                 let found = self.select(selector, at_ms);
                 let times = found.map(|(labels, (time_ms, _))| (labels, time_ms as f64 / 1e3));
                 map(times.collect(), |time| time)
+            }
+            "start_timestamp" => {
+                let (Some(starts), Expr::Vector(selector)) =
+                    (self.starts, arg(0)?.without_parens())
+                else {
+                    vector(0)?;
+                    return Ok(Value::Vector(Vec::new()));
+                };
+                let found = self.select(selector, at_ms).map(|(labels, (time_ms, _))| {
+                    let start_ms = start_of(Some(starts), &labels, time_ms);
+                    (labels, start_ms as f64 / 1e3)
+                });
+                map(found.collect(), |start| start)
             }
             "absent" => Ok(Value::Vector(match vector(0)?.as_slice() {
                 [] => vec![(absent_labels(arg(0)?), 1.0)],
@@ -296,8 +328,13 @@ impl<'a> Naive<'a> {
             if samples.is_empty() {
                 continue;
             }
+            let starts = samples.iter().map(|(time_ms, _)| *time_ms);
+            let starts: Vec<i64> = starts
+                .map(|time_ms| start_of(windows.starts, &labels, time_ms))
+                .collect();
             let window = range::Window {
                 samples: &samples,
+                starts: &starts,
                 start_ms: windows.start_ms,
                 end_ms: windows.end_ms,
                 at_ms,
@@ -316,6 +353,13 @@ impl<'a> Naive<'a> {
         }
         distinct(out).map(Value::Vector)
     }
+}
+
+/// When the counter of a sample started, 0 if that is not known.
+fn start_of(starts: Option<&Starts>, labels: &Labels, time_ms: i64) -> i64 {
+    let of_series = starts.and_then(|starts| starts.get(labels));
+    let start_ms = of_series.and_then(|starts| starts.get(&time_ms));
+    start_ms.copied().unwrap_or(0)
 }
 
 fn nameless(labels: &Labels) -> Labels {

@@ -8,6 +8,8 @@ use crate::aggregate::extreme;
 /// What a function sees of one series; there is at least one sample.
 pub(crate) struct Window<'a> {
     pub(crate) samples: &'a [(i64, f64)],
+    /// When the counter of each sample started, 0 if that is not known.
+    pub(crate) starts: &'a [i64],
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
     pub(crate) at_ms: i64,
@@ -34,7 +36,10 @@ impl Window<'_> {
                 let differ = |a: f64, b: f64| a != b && !(a.is_nan() && b.is_nan());
                 Some(pairs().filter(|&(a, b)| differ(a, b)).count() as f64)
             }
-            "resets" => Some(pairs().filter(|(a, b)| b < a).count() as f64),
+            "resets" => {
+                let seconds = 1..self.samples.len();
+                Some(seconds.filter(|&at| self.is_reset(at)).count() as f64)
+            }
             "sum_over_time" => {
                 let (mut sum, mut compensation) = (0.0, 0.0);
                 for &value in &values {
@@ -60,23 +65,43 @@ impl Window<'_> {
         })
     }
 
+    /// Whether a counter began anew between a sample and the one before.
+    fn is_reset(&self, at: usize) -> bool {
+        let ((before_ms, before), (time_ms, value)) = (self.samples[at - 1], self.samples[at]);
+        let (start_before_ms, start_ms) = (self.starts[at - 1], self.starts[at]);
+        if value < before {
+            return true;
+        }
+        if start_ms == 0 || start_ms >= time_ms || start_ms < before_ms {
+            return false;
+        }
+        let is_delta = start_before_ms != 0 && start_before_ms < before_ms;
+        start_ms > before_ms || is_delta
+    }
+
     /// The change of the window, as if the series went on to its borders where they are near.
     fn extrapolated(&self, is_counter: bool, per_second: bool) -> Option<f64> {
         let ((first_ms, first), (last_ms, last)) = (self.samples[0], *self.samples.last()?);
-        if self.samples.len() < 2 {
+        let start_ms = self.starts[0];
+        let from_zero =
+            is_counter && start_ms != 0 && self.start_ms < start_ms && start_ms < first_ms;
+        if self.samples.len() < 2 && !from_zero {
             return None;
         }
         let mut change = last - first;
         if is_counter {
-            for pair in self.samples.windows(2) {
-                if pair[1].1 < pair[0].1 {
-                    change += pair[0].1;
+            for at in 1..self.samples.len() {
+                if self.is_reset(at) {
+                    change += self.samples[at - 1].1;
                 }
             }
         }
         let seconds = |ms: i64| ms as f64 / 1e3;
-        let covered = seconds(last_ms - first_ms);
-        let between = covered / (self.samples.len() - 1) as f64;
+        let mut covered = seconds(last_ms - first_ms);
+        let between = match self.samples.len() {
+            1 => 0.0,
+            count => covered / (count - 1) as f64,
+        };
         let near = between * 1.1;
         let mut before = seconds(first_ms - self.start_ms);
         if before >= near {
@@ -88,6 +113,11 @@ impl Window<'_> {
             if since_zero < before {
                 before = since_zero;
             }
+        }
+        if from_zero {
+            covered = seconds(last_ms - start_ms);
+            change += first;
+            before = 0.0;
         }
         let mut after = seconds(self.end_ms - last_ms);
         if after >= near {
@@ -106,7 +136,7 @@ impl Window<'_> {
         let [.., (before_ms, before), (last_ms, last)] = self.samples else {
             return None;
         };
-        let change = if is_rate && last < before {
+        let change = if is_rate && self.is_reset(self.samples.len() - 1) {
             *last
         } else {
             last - before

@@ -24,6 +24,7 @@ const FEATURES: &[(&str, Effect)] = &[
     ("promql-binop-fill-modifiers", Effect::Works),
     ("promql-delayed-name-removal", Effect::Works),
     ("promql-per-step-stats", Effect::Works),
+    ("use-start-timestamps", Effect::Works),
     ("promql-duration-expr", Effect::Nothing(DEFAULT_NOW)),
     ("promql-at-modifier", Effect::Nothing(DEFAULT_NOW)),
     ("promql-negative-offset", Effect::Nothing(DEFAULT_NOW)),
@@ -68,7 +69,6 @@ const FEATURES: &[(&str, Effect)] = &[
     ("type-and-unit-labels", Effect::NotYet),
     ("st-storage", Effect::NotYet),
     ("st-synthesis", Effect::NotYet),
-    ("use-start-timestamps", Effect::NotYet),
     ("histograms-st-encoding", Effect::NotYet),
 ];
 
@@ -101,6 +101,7 @@ fn switch_on(features: &mut Features, name: &str) {
         "promql-binop-fill-modifiers" => features.binop_fill_modifiers = true,
         "promql-delayed-name-removal" => features.delayed_name_removal = true,
         "promql-per-step-stats" => features.per_step_stats = true,
+        "use-start-timestamps" => features.use_start_timestamps = true,
         _ => unreachable!("`FEATURES` says that {name} works"),
     }
 }

@@ -4,10 +4,14 @@
 //! (util/annotations/annotations.go). Equal ones count once.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::ops::Range;
 
 use gocompat::strconv::format_float_g;
+
+/// The one text whose repetitions are counted.
+const START_OVERLAPS: &str = "PromQL warning: sample has start time that overlaps";
 
 /// Byte range of an expression in the query.
 pub(crate) type Position = Range<usize>;
@@ -33,6 +37,8 @@ struct Annotation {
     level: Level,
     position: Option<Position>,
     monotonicity: Option<Monotonicity>,
+    /// How often it was said; 1 for those where that does not matter.
+    count: usize,
 }
 
 /// What has been said so far, by text.
@@ -62,6 +68,7 @@ impl Annotations {
                 level,
                 position: Some(position.clone()),
                 monotonicity: None,
+                count: 1,
             },
         );
     }
@@ -82,6 +89,7 @@ impl Annotations {
                 level: Level::Warning,
                 position: None,
                 monotonicity: None,
+                count: 1,
             },
         );
     }
@@ -131,10 +139,37 @@ impl Annotations {
         self.inform(format!("{text} {kind}: {metric}"), position);
     }
 
+    /// Windows of a series in which a counter's start overlaps with the sample before. These are
+    /// counted, and the first one gives the place.
+    pub(crate) fn start_overlaps(&mut self, metric: &str, position: &Position, count: usize) {
+        let metric = gocompat::strconv::quote(metric);
+        let text = format!("{START_OVERLAPS} with previous sample timestamp for metric {metric}");
+        let new = Annotation {
+            level: Level::Warning,
+            position: Some(position.clone()),
+            monotonicity: None,
+            count,
+        };
+        self.count(text, new);
+    }
+
+    fn count(&mut self, text: String, new: Annotation) {
+        match self.by_text.entry(text) {
+            Entry::Occupied(mut known) => known.get_mut().count += new.count,
+            Entry::Vacant(free) => {
+                free.insert(new);
+            }
+        }
+    }
+
     /// What another collector has gathered.
     pub(crate) fn merge(&mut self, other: Annotations) {
-        if !other.by_text.is_empty() {
-            self.by_text.extend(other.by_text);
+        for (text, new) in other.by_text {
+            if text.starts_with(START_OVERLAPS) {
+                self.count(text, new);
+            } else {
+                self.by_text.insert(text, new);
+            }
         }
     }
 
@@ -244,6 +279,7 @@ impl Annotations {
                 level: Level::Info,
                 position: Some(position.clone()),
                 monotonicity: None,
+                count: 1,
             });
         match &mut entry.monotonicity {
             Some(old) => {
@@ -273,6 +309,9 @@ impl Annotations {
                     crate::dates::rfc3339(repair.time_ms.0),
                     crate::dates::rfc3339(repair.time_ms.1),
                 );
+            }
+            if annotation.count > 1 {
+                let _ = write!(text, " ({} occurrences)", annotation.count);
             }
             if let Some(position) = &annotation.position {
                 let (line, column) = line_and_column(query, position.start);

@@ -45,6 +45,11 @@ impl Notes<'_> {
             .mixed_floats_and_histograms(self.metric, self.position);
     }
 
+    fn start_overlaps(&mut self) {
+        self.annotations
+            .start_overlaps(self.metric, self.position, 1);
+    }
+
     pub(crate) fn mixed_schemas(&mut self) {
         self.annotations
             .mixed_exponential_and_custom(self.metric, self.position);

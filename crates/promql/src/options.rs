@@ -18,6 +18,8 @@ pub struct Features {
     pub delayed_name_removal: bool,
     /// `promql-per-step-stats`: counts per step for queries that ask for all statistics.
     pub per_step_stats: bool,
+    /// `use-start-timestamps`: rates and resets look at the starts of counters.
+    pub use_start_timestamps: bool,
     /// `type-and-unit-labels`: `__type__` decides what a counter is, and goes with the name.
     pub type_and_unit_labels: bool,
 }

@@ -10,7 +10,7 @@ use model::{FloatHistogram, Labels};
 use storage::Samples;
 
 use crate::annotations::{Annotations, Position};
-use crate::column::{Column, Scalar, Steps, is_present};
+use crate::column::{ABSENT, Column, Scalar, Steps, is_present};
 use crate::error::QueryError;
 use crate::flow::{SeriesSet, Stored};
 use crate::native::ranges::MixedWalk;
@@ -88,7 +88,11 @@ fn without_hint(histogram: &Histogram) -> Histogram {
 }
 
 fn drop_markers(samples: &mut Samples) {
-    if !samples.histograms.is_empty() {
+    if samples.histograms.iter().any(|(_, h)| h.is_stale()) {
+        let mut stale = samples.histograms.iter().map(|(_, h)| h.is_stale());
+        samples
+            .histogram_starts
+            .retain(|_| stale.next() == Some(false));
         samples.histograms.retain(|(_, h)| !h.is_stale());
     }
     if samples.values.iter().all(|&v| is_present(v)) {
@@ -99,18 +103,60 @@ fn drop_markers(samples: &mut Samples) {
         if is_present(samples.values[at]) {
             samples.values[kept] = samples.values[at];
             samples.timestamps[kept] = samples.timestamps[at];
+            if !samples.starts.is_empty() {
+                samples.starts[kept] = samples.starts[at];
+            }
             kept += 1;
         }
     }
+    samples.starts.truncate(kept);
     samples.values.truncate(kept);
     samples.timestamps.truncate(kept);
+}
+
+/// Makes values of the starts, in seconds, of floats and histograms; markers stay.
+fn starts_as_values(samples: &mut Samples) {
+    let start = |starts: &[i64], at: usize| {
+        let start_ms: i64 = starts.get(at).copied().unwrap_or(0);
+        start_ms as f64 / 1000.0
+    };
+    for (at, value) in samples.values.iter_mut().enumerate() {
+        if is_present(*value) {
+            *value = start(&samples.starts, at);
+        }
+    }
+    if samples.histograms.is_empty() {
+        return;
+    }
+    let floats = samples.timestamps.drain(..).zip(samples.values.drain(..));
+    let mut all: Vec<(i64, f64)> = floats.collect();
+    for (at, (time_ms, histogram)) in samples.histograms.drain(..).enumerate() {
+        let value = if histogram.is_stale() {
+            ABSENT
+        } else {
+            start(&samples.histogram_starts, at)
+        };
+        all.push((time_ms, value));
+    }
+    all.sort_by_key(|(time_ms, _)| *time_ms);
+    (samples.timestamps, samples.values) = all.into_iter().unzip();
+}
+
+/// What of a sample is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    #[default]
+    Value,
+    /// When it was taken, in seconds.
+    Time,
+    /// When its counter started, in seconds; 0 if that is not known.
+    Start,
 }
 
 /// How a selector is read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reading {
-    /// The time of the samples instead of their value.
-    pub(crate) as_time: bool,
+    pub(crate) wanted: Wanted,
     /// But histograms themselves even then.
     pub(crate) keeps_histograms: bool,
     /// What calls it, for the storage.
@@ -141,6 +187,9 @@ impl InstantSource {
         let series = &self.series[index];
         let (min_ms, max_ms) = self.windows.read_range_ms();
         series.read(min_ms, max_ms, scratch)?;
+        if self.reading.wanted == Wanted::Start {
+            starts_as_values(scratch);
+        }
         if self.windows.reach == Reach::Smoothed {
             return Ok(self.smoothed(series.labels(), scratch, annotations));
         }
@@ -151,7 +200,8 @@ impl InstantSource {
             return Ok(self.latest_of_both(scratch));
         }
         let (times, values) = (&scratch.timestamps, &scratch.values);
-        Ok(latest(times, values, &self.windows, self.reading.as_time))
+        let as_time = self.reading.wanted == Wanted::Time;
+        Ok(latest(times, values, &self.windows, as_time))
     }
 
     /// The newest sample at each step, float or histogram.
@@ -188,7 +238,7 @@ impl InstantSource {
             let point = match point {
                 Point::Float(value) if !is_present(value) => continue,
                 Point::Histogram(_) if self.reading.keeps_histograms => point,
-                _ if self.reading.as_time => Point::Float(time_ms as f64 / 1000.0),
+                _ if self.reading.wanted == Wanted::Time => Point::Float(time_ms as f64 / 1000.0),
                 point => point,
             };
             points.push((step, point));
@@ -258,6 +308,7 @@ impl InstantSource {
             total: size,
             read: size,
             peak: 0,
+            overlaps: 0,
             per_step,
         }
     }
@@ -274,6 +325,8 @@ pub(crate) struct RangedSource<'q> {
     pub(crate) per_step: bool,
     /// Only counts and sums of histograms matter.
     pub(crate) without_buckets: bool,
+    /// Whether the starts of counters count.
+    pub(crate) with_starts: bool,
 }
 
 impl RangedSource<'_> {
@@ -285,14 +338,24 @@ impl RangedSource<'_> {
         annotations: &mut Annotations,
     ) -> Result<(Column, WindowCounts), QueryError> {
         self.ranges.read(index, &self.windows, scratch)?;
+        if !self.with_starts {
+            scratch.starts.clear();
+            scratch.histogram_starts.clear();
+        }
         if scratch.histograms.is_empty() {
             let walk = Walk {
                 times: &scratch.timestamps,
                 values: &scratch.values,
+                starts: &scratch.starts,
                 windows: &self.windows,
                 per_step: self.per_step,
             };
-            return Ok(walk.apply(self.function, &self.arguments));
+            let (column, counts) = walk.apply(self.function, &self.arguments);
+            if counts.overlaps > 0 {
+                let metric = self.ranges.labels(index).metric_name();
+                annotations.start_overlaps(metric, &self.position, counts.overlaps);
+            }
+            return Ok((column, counts));
         }
         if self.without_buckets {
             stats::strip(&mut scratch.histograms);

@@ -8,8 +8,11 @@
 //!
 //! Windows are open at the left: a sample exactly one range ago is outside.
 
+pub(crate) mod starts;
+
 use std::collections::VecDeque;
 
+use self::starts::Counted;
 use crate::column::{ABSENT, Column, Scalar, Steps};
 use crate::gomath::{kahan_add, quantile, seconds};
 
@@ -107,6 +110,12 @@ impl RangeFunction {
     pub(crate) fn is_for_counters(self) -> bool {
         matches!(self, RangeFunction::Rate | RangeFunction::Increase)
     }
+
+    /// Whether it asks when counters started.
+    pub(crate) fn asks_for_starts(self) -> bool {
+        use RangeFunction as F;
+        matches!(self, F::Rate | F::Increase | F::Irate | F::Resets)
+    }
 }
 
 /// How a range reaches for samples around its borders.
@@ -174,6 +183,8 @@ pub(crate) struct WindowCounts {
     pub(crate) read: u64,
     /// Samples of the fullest window.
     pub(crate) peak: u64,
+    /// Windows in which a counter's start overlaps with the sample before.
+    pub(crate) overlaps: usize,
     /// `total` and `read` by step, if they are asked for.
     pub(crate) per_step: Option<Vec<(u64, u64)>>,
 }
@@ -220,6 +231,8 @@ impl<'a> Window<'a> {
 pub(crate) struct Walk<'a> {
     pub(crate) times: &'a [i64],
     pub(crate) values: &'a [f64],
+    /// When the counter of each sample started, 0 if that is not known; empty if nobody asks.
+    pub(crate) starts: &'a [i64],
     pub(crate) windows: &'a Windows,
     pub(crate) per_step: bool,
 }
@@ -311,10 +324,11 @@ impl Walk<'_> {
                     slope * argument(0, w.step) + intercept
                 })
             }),
-            F::Changes => self.count_pairs(|previous, value| {
+            F::Changes => self.count_pairs(|at| {
+                let (previous, value) = (self.values[at - 1], self.values[at]);
                 value != previous && !(value.is_nan() && previous.is_nan())
             }),
-            F::Resets => self.count_pairs(|previous, value| value < previous),
+            F::Resets => self.count_pairs(|at| self.is_reset(at)),
             F::AvgOverTime => self.over(|w| Some(average(w.own_values()))),
             F::SumOverTime => self.over(|w| Some(sum(w.own_values()))),
             F::CountOverTime => self.over(|w| Some(w.count() as f64)),
@@ -353,16 +367,25 @@ impl Walk<'_> {
             return self.over(|w| crate::extended::rate(w, self.windows, is_counter, per_second));
         }
         let resets = if is_counter {
-            reset_indices(self.values)
+            self.reset_indices()
         } else {
             Vec::new()
         };
         let range_seconds = seconds(self.windows.range_ms);
         let (mut first_reset, mut end_reset) = (0, 0);
-        self.over(|w| {
-            if w.count() < 2 {
+        let overlapping = starts::overlapping(self.times, self.starts);
+        let mut overlaps = 0;
+        let (column, mut counts) = self.over(|w| {
+            let began = if is_counter {
+                starts::start_inside(self.counted(w.low), w.borders())
+            } else {
+                None
+            };
+            if w.count() < 2 && began.is_none() {
                 return None;
             }
+            let is_overlapped = is_counter && overlapping.any(w.low..w.high);
+            overlaps += usize::from(is_overlapped);
             while first_reset < resets.len() && resets[first_reset] <= w.low {
                 first_reset += 1;
             }
@@ -376,8 +399,16 @@ impl Walk<'_> {
                 increase += w.values[at - 1];
             }
             let times = (w.times[w.low], w.times[w.high - 1]);
-            let start = is_counter.then_some(first);
-            let factor = extrapolation(times, w.count(), w.borders(), start, increase);
+            let factor = match began {
+                Some(start_ms) => {
+                    increase += first;
+                    starts::extrapolation_after(start_ms, times, w.count(), w.borders())
+                }
+                None => {
+                    let start = is_counter.then_some(first);
+                    extrapolation(times, w.count(), w.borders(), start, increase)
+                }
+            };
             Some(
                 increase
                     * if per_second {
@@ -386,7 +417,9 @@ impl Walk<'_> {
                         factor
                     },
             )
-        })
+        });
+        counts.overlaps = overlaps;
+        (column, counts)
     }
 
     fn last_two(&self, is_rate: bool) -> (Column, WindowCounts) {
@@ -396,17 +429,43 @@ impl Walk<'_> {
             }
             let pair = (w.values[w.high - 2], w.values[w.high - 1]);
             let interval_ms = w.times[w.high - 1] - w.times[w.high - 2];
-            (interval_ms != 0).then(|| instant_rate(pair, interval_ms, is_rate))
+            let is_reset = is_rate && self.is_reset(w.high - 1);
+            (interval_ms != 0).then(|| instant_rate(pair, interval_ms, is_rate, is_reset))
         })
     }
 
-    /// How often neighbours within the window differ in some way. Costs samples and steps.
-    fn count_pairs(&self, differ: impl Fn(f64, f64) -> bool) -> (Column, WindowCounts) {
+    fn counted(&self, at: usize) -> Counted {
+        Counted::at(self.times, self.starts, at)
+    }
+
+    /// Whether the counter was reset between a sample and the one before it.
+    #[inline]
+    fn is_reset(&self, at: usize) -> bool {
+        self.values[at] < self.values[at - 1]
+            || !self.starts.is_empty() && self.counted(at).is_reset_since(self.counted(at - 1))
+    }
+
+    /// Samples before which the counter was reset.
+    fn reset_indices(&self) -> Vec<usize> {
+        if !self.starts.is_empty() {
+            let all = 1..self.values.len();
+            return all.filter(|&at| self.is_reset(at)).collect();
+        }
+        let pairs = self.values.windows(2).enumerate();
+        pairs
+            .filter(|(_, pair)| pair[1] < pair[0])
+            .map(|(at, _)| at + 1)
+            .collect()
+    }
+
+    /// How often neighbours within the window differ in some way, by the second one's place. Costs
+    /// samples and steps.
+    fn count_pairs(&self, differ: impl Fn(usize) -> bool) -> (Column, WindowCounts) {
         // `before[i]`: how many of the pairs that end at or before sample i differ.
         let mut before = Vec::with_capacity(self.values.len());
         let mut seen = 0u32;
-        for (at, &value) in self.values.iter().enumerate() {
-            seen += u32::from(at > 0 && differ(self.values[at - 1], value));
+        for at in 0..self.values.len() {
+            seen += u32::from(at > 0 && differ(at));
             before.push(seen);
         }
         let anchored = self.windows.reach == Reach::Anchored;
@@ -449,15 +508,6 @@ impl Walk<'_> {
     }
 }
 
-/// Samples that are below the one before them.
-fn reset_indices(values: &[f64]) -> Vec<usize> {
-    let pairs = values.windows(2).enumerate();
-    pairs
-        .filter(|(_, pair)| pair[1] < pair[0])
-        .map(|(at, _)| at + 1)
-        .collect()
-}
-
 /// By how much the difference over the samples is stretched to the borders of the range: all the
 /// way if the gap is no longer than 1.1 average intervals, else by half an interval; and a counter
 /// that starts at `counter_start` not below zero.
@@ -496,13 +546,14 @@ pub(crate) fn extrapolation(
 }
 
 /// `irate` and `idelta`: from the last two samples.
-pub(crate) fn instant_rate((before, last): (f64, f64), interval_ms: i64, is_rate: bool) -> f64 {
+pub(crate) fn instant_rate(
+    (before, last): (f64, f64),
+    interval_ms: i64,
+    is_rate: bool,
+    is_reset: bool,
+) -> f64 {
     // After a reset the counter counts from zero.
-    let difference = if is_rate && last < before {
-        last
-    } else {
-        last - before
-    };
+    let difference = if is_reset { last } else { last - before };
     if is_rate {
         difference / (interval_ms as f64 / 1000.0)
     } else {

@@ -5,8 +5,7 @@
 //! asked three more ways (pinned with `@` and asked at other times, and each as the middle of a
 //! range query), so that one line of the file is up to a dozen evaluations.
 //!
-//! What the engine itself says it cannot do yet is told apart from what it does wrong
-//! ([`Verdict`]). For development only; nothing that ships uses it.
+//! For development only; nothing that ships uses it.
 
 mod expect;
 mod nhcb;
@@ -17,7 +16,7 @@ mod statement;
 mod variants;
 
 pub use expect::almost_equal;
-pub use run::{Outcome, START_TIMES, Verdict};
+pub use run::{Outcome, Verdict};
 
 use std::sync::Arc;
 
@@ -40,6 +39,7 @@ pub fn engine() -> Engine {
         extended_range_selectors: true,
         binop_fill_modifiers: true,
         delayed_name_removal: true,
+        use_start_timestamps: true,
         ..Features::default()
     };
     Engine::new(options, &registry)

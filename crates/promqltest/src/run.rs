@@ -18,8 +18,6 @@ pub enum Verdict {
     Passed,
     /// Otherwise.
     Failed(String),
-    /// It needs what the engine says it cannot do yet.
-    Waits(&'static str),
 }
 
 /// One `eval` statement, or a statement that could not be carried out.
@@ -33,31 +31,22 @@ pub struct Outcome {
     pub verdict: Verdict,
 }
 
-/// Start times of counters: what a statement about them waits for.
-pub const START_TIMES: &str = "start timestamps";
-
-#[derive(Debug, Default)]
-struct State {
-    store: MemoryStore,
-    has_start_times: bool,
-}
-
 /// Runs the statements of one file in order.
 pub(crate) fn run(statements: &[Statement], engine: &Engine) -> Vec<Outcome> {
-    let mut state = State::default();
+    let mut memory = MemoryStore::new();
     let mut outcomes = Vec::new();
     for statement in statements {
         let verdict = match &statement.command {
             Err(error) => Verdict::Failed(error.clone()),
             Ok(Command::Clear) => {
-                state = State::default();
+                memory = MemoryStore::new();
                 continue;
             }
-            Ok(Command::Load(load)) => match store(load, &mut state) {
+            Ok(Command::Load(load)) => match store(load, &memory) {
                 Ok(()) => continue,
                 Err(error) => Verdict::Failed(error),
             },
-            Ok(Command::Eval(eval)) => judge(eval, &state, engine),
+            Ok(Command::Eval(eval)) => judge(eval, &memory, engine),
         };
         outcomes.push(Outcome {
             line: statement.line,
@@ -68,19 +57,23 @@ pub(crate) fn run(statements: &[Statement], engine: &Engine) -> Vec<Outcome> {
     outcomes
 }
 
-fn store(load: &Load, state: &mut State) -> Result<(), String> {
-    state.has_start_times |= load.has_start_times;
+fn store(load: &Load, memory: &MemoryStore) -> Result<(), String> {
     for (labels, points) in &load.series {
+        let starts = load.starts.iter().find(|(of, _)| of == labels);
         for (step, point) in points.iter().enumerate() {
             let time_ms = load.step_ms * step as i64;
+            let start_ms = starts.and_then(|(_, starts)| starts[step]);
+            let start_ms = start_ms.map_or(0, |relative_ms| time_ms + relative_ms);
             match point {
                 Point::Missing => {}
-                Point::Float(value) => state.store.insert(labels, time_ms, *value),
+                Point::Float(value) => {
+                    memory.insert_with_start(labels, time_ms, *value, start_ms);
+                }
                 Point::Histogram { histogram, .. } => {
                     let text = |error| format!("{labels}: {error}");
                     histogram.validate().map_err(text)?;
                     let histogram = (**histogram).clone();
-                    state.store.insert_histogram(labels, time_ms, histogram);
+                    memory.insert_histogram_with_start(labels, time_ms, histogram, start_ms);
                 }
             }
         }
@@ -88,21 +81,20 @@ fn store(load: &Load, state: &mut State) -> Result<(), String> {
     if load.with_nhcb {
         for (labels, step, histogram) in nhcb::convert(&load.series)? {
             let time_ms = load.step_ms * step as i64;
-            state.store.insert_histogram(&labels, time_ms, histogram);
+            memory.insert_histogram(&labels, time_ms, histogram);
         }
     }
     Ok(())
 }
 
-fn judge(eval: &Eval, state: &State, engine: &Engine) -> Verdict {
+fn judge(eval: &Eval, memory: &MemoryStore, engine: &Engine) -> Verdict {
     let result = if eval.is_range {
-        range(eval, &state.store, engine)
+        range(eval, memory, engine)
     } else {
-        instant(eval, &state.store, engine)
+        instant(eval, memory, engine)
     };
     match result {
         Ok(()) => Verdict::Passed,
-        Err(_) if state.has_start_times => Verdict::Waits(START_TIMES),
         Err(error) => Verdict::Failed(error),
     }
 }

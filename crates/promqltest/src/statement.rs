@@ -33,8 +33,8 @@ pub(crate) struct Load {
     /// Classic histograms are stored as native ones with custom buckets too.
     pub(crate) with_nhcb: bool,
     pub(crate) series: Vec<(Labels, Vec<Point>)>,
-    /// Some series says when its counters started.
-    pub(crate) has_start_times: bool,
+    /// When the counters of a series started, relative to its samples.
+    pub(crate) starts: Vec<(Labels, Vec<Option<i64>>)>,
 }
 
 /// What is said beside an answer.
@@ -201,25 +201,26 @@ fn load(head: &str, body: &[&str]) -> Result<Load, String> {
         with_nhcb: parts[0].is_some(),
         ..Load::default()
     };
-    let mut pending: Option<(Labels, usize)> = None;
+    let mut pending: Option<(Labels, Vec<Option<i64>>)> = None;
     for line in body {
         if let Some((metric, times)) = start_times::split(line) {
             if pending.is_some() {
                 return Err("a line of start times without samples".to_owned());
             }
             let (labels, _) = series(&format!("{metric} _"))?;
-            pending = Some((labels, start_times::parse(times)?.len()));
-            load.has_start_times = true;
+            pending = Some((labels, start_times::parse(times)?));
             continue;
         }
         let (labels, points) = series(line)?;
-        if let Some((of, count)) = pending.take()
-            && (of != labels || count != points.len())
-        {
-            return Err(format!("start times do not fit the samples of {labels}"));
-        }
         // Of equal label sets the last one counts, as upstream.
         load.series.retain(|(other, _)| *other != labels);
+        load.starts.retain(|(other, _)| *other != labels);
+        if let Some((of, starts)) = pending.take() {
+            if of != labels || starts.len() != points.len() {
+                return Err(format!("start times do not fit the samples of {labels}"));
+            }
+            load.starts.push((of, starts));
+        }
         load.series.push((labels, points));
     }
     if pending.is_some() {

@@ -1,8 +1,10 @@
 //! Random series: gaps, resets, ends, NaN and infinities.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 use model::{Labels, METRIC_NAME, STALE_NAN};
-use naive::Matrix;
+use naive::{Matrix, Starts};
 use storage::memory::MemoryStore;
 
 /// When the series begin.
@@ -94,12 +96,39 @@ fn strange(rng: &mut Rng) -> f64 {
     values[rng.usize(..values.len())]
 }
 
+/// Starts for most series: those of deltas, of counters that live long, and wrong ones.
+pub(crate) fn random_starts(rng: &mut Rng, data: &Matrix) -> Starts {
+    let mut starts = Starts::new();
+    for (labels, samples) in data {
+        let kind = rng.u8(..5);
+        let mut of_series = BTreeMap::new();
+        let mut start_ms = START_MS - rng.i64(-120_000..120_000);
+        for (at, &(time_ms, value)) in samples.iter().enumerate().skip(1) {
+            let (before_ms, before) = samples[at - 1];
+            start_ms = match kind {
+                0 => before_ms + rng.i64(0..2),
+                _ if value < before || rng.u8(..20) == 0 => rng.i64(before_ms..=time_ms),
+                1 => start_ms + rng.i64(-1..2),
+                _ => start_ms,
+            };
+            if kind < 4 && rng.u8(..30) > 0 {
+                of_series.insert(time_ms, start_ms);
+            }
+        }
+        starts.insert(labels.clone(), of_series);
+    }
+    starts
+}
+
 /// The same for the engine.
-pub(crate) fn store(data: &Matrix) -> MemoryStore {
+pub(crate) fn store(data: &Matrix, starts: &Starts) -> MemoryStore {
     let store = MemoryStore::new();
     for (labels, samples) in data {
+        let of_series = starts.get(labels);
         for &(time_ms, value) in samples {
-            store.insert(labels, time_ms, value);
+            let start_ms = of_series.and_then(|starts| starts.get(&time_ms));
+            let start_ms = start_ms.copied().unwrap_or(0);
+            store.insert_with_start(labels, time_ms, value, start_ms);
         }
     }
     store

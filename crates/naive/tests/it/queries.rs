@@ -233,8 +233,14 @@ impl Random<'_> {
         match self.rng.u8(..14) {
             0 => format!("vector({})", self.scalar(depth)),
             1 => format!("absent({})", self.instant_selector()),
-            2 => format!("timestamp({})", self.instant_selector()),
-            3 => format!("timestamp({})", self.vector(depth)),
+            2 => {
+                let name = one(self.rng, &["timestamp", "start_timestamp"]);
+                format!("{name}({})", self.instant_selector())
+            }
+            3 => {
+                let name = one(self.rng, &["timestamp", "timestamp", "start_timestamp"]);
+                format!("{name}({})", self.vector(depth))
+            }
             4 => format!(
                 "round({}, {})",
                 self.vector(depth),

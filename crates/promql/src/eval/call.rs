@@ -11,7 +11,7 @@ use crate::functions::Function;
 use crate::gomath;
 use crate::plan::{Call, Kind, Node, Type};
 use crate::point::Point;
-use crate::source::RangedSource;
+use crate::source::{RangedSource, Wanted};
 use crate::window::{RangeFunction, Reach};
 
 impl<'q> Evaluator<'q> {
@@ -37,12 +37,7 @@ impl<'q> Evaluator<'q> {
                 Ok(Flow::ready(set))
             }
             Function::Timestamp => self.timestamp(scope, &args[0]),
-            Function::StartTimestamp => {
-                // Start timestamps are not kept: there are none to give. Upstream answers the
-                // same where they are switched off.
-                self.series(scope, &args[0])?;
-                Ok(Flow::ready(self.empty()))
-            }
+            Function::StartTimestamp => self.start_timestamp(scope, &args[0]),
             Function::Absent => self.absent(scope, &args[0]),
             Function::Sort { descending } => self.sort(scope, &args[0], descending, position),
             Function::SortByLabel { descending } => {
@@ -153,7 +148,7 @@ impl<'q> Evaluator<'q> {
     fn timestamp(&mut self, scope: &mut Scope, arg: &Node) -> Result<Flow<'q>> {
         if let Kind::Selector(selector) = &arg.kind {
             let mut reading = super::reading(selector, &arg.position);
-            reading.as_time = true;
+            reading.wanted = Wanted::Time;
             reading.function = "timestamp";
             let flow = self.selector(scope, selector, reading)?;
             return self.map(scope, flow, Box::new(|c, _| c), true, fixes_name(arg));
@@ -166,6 +161,24 @@ impl<'q> Evaluator<'q> {
         };
         let map = Box::new(map);
         self.map(scope, flow, map, true, fixes_name(arg))
+    }
+
+    /// The start of the samples' counters for a plain selector, nothing for all else or if starts are
+    /// not to be used.
+    fn start_timestamp(&mut self, scope: &mut Scope, arg: &Node) -> Result<Flow<'q>> {
+        match &arg.kind {
+            Kind::Selector(selector) if self.shared.features.use_start_timestamps => {
+                let mut reading = super::reading(selector, &arg.position);
+                reading.wanted = Wanted::Start;
+                reading.function = "start_timestamp";
+                let flow = self.selector(scope, selector, reading)?;
+                self.map(scope, flow, Box::new(|c, _| c), true, fixes_name(arg))
+            }
+            _ => {
+                self.series(scope, arg)?;
+                Ok(Flow::ready(self.empty()))
+            }
+        }
     }
 
     fn absent(&mut self, scope: &mut Scope, arg: &Node) -> Result<Flow<'q>> {
@@ -227,6 +240,7 @@ impl<'q> Evaluator<'q> {
                 Kind::Range(range) => range.selector.without_buckets,
                 _ => false,
             },
+            with_starts: self.shared.features.use_start_timestamps && function.asks_for_starts(),
         }));
         if function == RangeFunction::AbsentOverTime {
             let present = self.present(scope, &flow)?;

@@ -15,7 +15,7 @@ use crate::error::QueryError;
 use crate::flow::{Flow, SeriesSet};
 use crate::plan::{Kind, Node, Selector};
 use crate::point::Point;
-use crate::source::Reading;
+use crate::source::{Reading, Wanted};
 use crate::window::Reach;
 
 /// What identifies a target.
@@ -160,7 +160,7 @@ impl<'q> Evaluator<'q> {
             without_buckets: false,
         };
         let reading = Reading {
-            as_time: true,
+            wanted: Wanted::Time,
             keeps_histograms: true,
             function: "info",
             ..Reading::default()

@@ -10,6 +10,7 @@ use super::totals::{Kind, Total};
 use super::{Notes, extended, rates};
 use crate::column::{Column, Scalar, is_present};
 use crate::point::{Histogram, Point};
+use crate::window::starts::{self, Counted};
 use crate::window::{Borders, RangeFunction, Reach, Walk, WindowCounts, Windows};
 
 /// The samples of one series, and where the windows over them lie.
@@ -24,11 +25,34 @@ struct MixedWindow<'a> {
     times: &'a [i64],
     values: &'a [f64],
     histograms: &'a [(i64, Histogram)],
+    /// When the counters of the floats started, and those of the histograms; empty if nobody asks.
+    starts: &'a [i64],
+    histogram_starts: &'a [i64],
+    /// Whether the start of a histogram overlaps with the one before it.
+    is_overlapped: bool,
     /// Whether the counter was reset between a histogram and the one before it in the list, which
     /// may lie before the window. Only for functions that ask.
     resets: &'a [bool],
     borders: Borders,
     reach: Reach,
+}
+
+/// A sample of either kind.
+struct Merged {
+    counted: Counted,
+    point: Point,
+}
+
+impl Merged {
+    /// Whether a counter was reset since a sample of the same kind.
+    fn is_reset_since(&self, before: &Merged) -> bool {
+        self.counted.is_reset_since(before.counted)
+            || match (&before.point, &self.point) {
+                (Point::Float(before), Point::Float(value)) => value < before,
+                (Point::Histogram(before), Point::Histogram(value)) => value.detect_reset(before),
+                _ => false,
+            }
+    }
 }
 
 /// Part of a sorted list that a window moves over.
@@ -69,12 +93,14 @@ impl MixedWalk<'_> {
             timestamps: times,
             values,
             histograms,
-            ..
+            starts,
+            histogram_starts,
         } = self.samples;
         let windows = self.windows;
         let walk = Walk {
             times,
             values,
+            starts,
             windows,
             per_step: false,
         };
@@ -86,11 +112,17 @@ impl MixedWalk<'_> {
         }
         // Of each pair once, however many windows have it.
         let mut resets = vec![false; histograms.len()];
-        if function.is_for_counters() && windows.reach == Reach::Inside {
+        let histogram_times: Vec<i64> = histograms.iter().map(|(time_ms, _)| *time_ms).collect();
+        let is_counter = function.is_for_counters() && windows.reach == Reach::Inside;
+        if is_counter {
+            let counted = |at| Counted::at(&histogram_times, histogram_starts, at);
             for (at, pair) in histograms.windows(2).enumerate() {
-                resets[at + 1] = pair[1].1.detect_reset(&pair[0].1);
+                resets[at + 1] = counted(at + 1).is_reset_since(counted(at))
+                    || pair[1].1.detect_reset(&pair[0].1);
             }
         }
+        let overlapping = starts::overlapping(times, starts);
+        let overlapping_histograms = starts::overlapping(&histogram_times, histogram_starts);
         let count = windows.steps.count;
         let (before, after) = windows.margins_ms();
         let mut points = Vec::new();
@@ -126,11 +158,17 @@ impl MixedWalk<'_> {
                 times: &times[f.low..f.high],
                 values: &values[f.low..f.high],
                 histograms: &histograms[h.low..h.high],
+                starts: starts.get(f.low..f.high).unwrap_or_default(),
+                histogram_starts: histogram_starts.get(h.low..h.high).unwrap_or_default(),
+                is_overlapped: h.low < h.high && overlapping_histograms.any(h.low..h.high),
                 resets: &resets[h.low..h.high],
                 borders: Borders { start_ms, end_ms },
                 reach: windows.reach,
             };
             let point = if window.histograms.is_empty() {
+                if is_counter && overlapping.any(f.low..f.high) {
+                    notes.start_overlaps();
+                }
                 float
             } else {
                 window.apply(function, windows.range_ms, float, notes)
@@ -157,14 +195,15 @@ impl MixedWindow<'_> {
             F::Delta => self.rate(false, None, notes),
             F::Irate => self.instant_rate(true, notes),
             F::Idelta => self.instant_rate(false, notes),
-            F::Changes => self.count_pairs(|a, b| match (a, b) {
+            F::Changes => self.count_pairs(|a, b| match (&a.point, &b.point) {
                 (Point::Float(a), Point::Float(b)) => a != b && !(a.is_nan() && b.is_nan()),
                 (Point::Histogram(a), Point::Histogram(b)) => !b.same_data(a),
                 _ => true,
             }),
-            F::Resets => self.count_pairs(|a, b| match (a, b) {
-                (Point::Float(a), Point::Float(b)) => b < a,
-                (Point::Histogram(a), Point::Histogram(b)) => b.detect_reset(a),
+            F::Resets => self.count_pairs(|a, b| match (&a.point, &b.point) {
+                (Point::Float(_), Point::Float(_)) | (Point::Histogram(_), Point::Histogram(_)) => {
+                    b.is_reset_since(a)
+                }
                 _ => true,
             }),
             F::AvgOverTime => self.total(Kind::Average, notes),
@@ -174,8 +213,8 @@ impl MixedWindow<'_> {
                 Some(Point::Float(count as f64))
             }
             F::PresentOverTime | F::AbsentOverTime => Some(Point::Float(1.0)),
-            F::FirstOverTime => self.merged().into_iter().next().map(|(_, point)| point),
-            F::LastOverTime => self.merged().pop().map(|(_, point)| point),
+            F::FirstOverTime => self.merged().into_iter().next().map(|first| first.point),
+            F::LastOverTime => self.merged().pop().map(|last| last.point),
             F::TsOfFirstOverTime => self.merged().first().map(time_of),
             F::TsOfLastOverTime => self.merged().last().map(time_of),
             F::Deriv
@@ -207,13 +246,22 @@ impl MixedWindow<'_> {
     }
 
     /// All samples in order.
-    fn merged(&self) -> Vec<(i64, Point)> {
-        let times = self.times.iter().copied();
-        let floats = times.zip(self.values.iter().map(|&value| Point::Float(value)));
-        let histograms = self.histograms.iter();
-        let histograms = histograms.map(|(t, h)| (*t, Point::Histogram(Histogram::clone(h))));
-        let mut merged: Vec<(i64, Point)> = floats.chain(histograms).collect();
-        merged.sort_by_key(|(time_ms, _)| *time_ms);
+    fn merged(&self) -> Vec<Merged> {
+        let float = |(at, &value)| Merged {
+            counted: Counted::at(self.times, self.starts, at),
+            point: Point::Float(value),
+        };
+        let histogram = |(at, (time_ms, h)): (usize, &(i64, Histogram))| Merged {
+            counted: Counted {
+                time_ms: *time_ms,
+                start_ms: self.histogram_starts.get(at).copied().unwrap_or(0),
+            },
+            point: Point::Histogram(Histogram::clone(h)),
+        };
+        let floats = self.values.iter().enumerate().map(float);
+        let histograms = self.histograms.iter().enumerate().map(histogram);
+        let mut merged: Vec<Merged> = floats.chain(histograms).collect();
+        merged.sort_by_key(|sample| sample.counted.time_ms);
         merged
     }
 
@@ -228,11 +276,16 @@ impl MixedWindow<'_> {
         }
         let (samples, borders) = (self.histograms, self.borders);
         let rate = if self.reach == Reach::Inside {
-            if samples.len() < 2 {
-                return None;
-            }
-            let resets = is_counter.then_some(self.resets);
-            rates::rate(samples, resets, borders, per_second_of, notes)
+            let counter = is_counter.then(|| {
+                let start_ms = self.histogram_starts.first().copied().unwrap_or(0);
+                let time_ms = samples[0].0;
+                rates::Counter {
+                    resets: self.resets,
+                    began_ms: starts::start_inside(Counted { time_ms, start_ms }, borders),
+                    is_overlapped: self.is_overlapped,
+                }
+            });
+            rates::rate(samples, counter, borders, per_second_of, notes)
         } else {
             let reach = self.reach;
             extended::rate(samples, borders, reach, is_counter, per_second_of, notes)
@@ -242,20 +295,24 @@ impl MixedWindow<'_> {
 
     fn instant_rate(&self, is_rate: bool, notes: &mut Notes<'_>) -> Option<Point> {
         let merged = self.merged();
-        let [.., (before_ms, before), (last_ms, last)] = merged.as_slice() else {
+        let [.., before, last] = merged.as_slice() else {
             return None;
         };
-        let interval_ms = last_ms - before_ms;
+        let interval_ms = last.counted.time_ms - before.counted.time_ms;
         if interval_ms == 0 {
             return None;
         }
-        match (before, last) {
+        let is_reset = is_rate && last.is_reset_since(before);
+        match (&before.point, &last.point) {
             (Point::Histogram(before), Point::Histogram(last)) => {
-                rates::instant_rate(before, last, interval_ms, is_rate, notes).map(Point::from)
+                let pair = (&**before, &**last);
+                rates::instant_rate(pair, interval_ms, is_rate, is_reset, notes).map(Point::from)
             }
-            (Point::Float(before), Point::Float(last)) => Some(Point::Float(
-                crate::window::instant_rate((*before, *last), interval_ms, is_rate),
-            )),
+            (Point::Float(before), Point::Float(last)) => {
+                let pair = (*before, *last);
+                let rate = crate::window::instant_rate(pair, interval_ms, is_rate, is_reset);
+                Some(Point::Float(rate))
+            }
             _ => {
                 notes.mixed_with_floats();
                 None
@@ -264,18 +321,19 @@ impl MixedWindow<'_> {
     }
 
     /// How often neighbours differ. Anchored, the last sample at or before the start is the first.
-    fn count_pairs(&self, differ: impl Fn(&Point, &Point) -> bool) -> Option<Point> {
+    fn count_pairs(&self, differ: impl Fn(&Merged, &Merged) -> bool) -> Option<Point> {
         let merged = self.merged();
         let mut first = 0;
         if self.reach == Reach::Anchored {
-            let after = merged.partition_point(|(t, _)| *t <= self.borders.start_ms);
+            let after =
+                merged.partition_point(|sample| sample.counted.time_ms <= self.borders.start_ms);
             if after == merged.len() {
                 return None;
             }
             first = after.saturating_sub(1);
         }
         let pairs = merged[first..].windows(2);
-        let count = pairs.filter(|pair| differ(&pair[0].1, &pair[1].1)).count();
+        let count = pairs.filter(|pair| differ(&pair[0], &pair[1])).count();
         Some(Point::Float(count as f64))
     }
 
@@ -304,6 +362,6 @@ impl MixedWindow<'_> {
     }
 }
 
-fn time_of((time_ms, _): &(i64, Point)) -> Point {
-    Point::Float(*time_ms as f64 / 1000.0)
+fn time_of(sample: &Merged) -> Point {
+    Point::Float(sample.counted.time_ms as f64 / 1000.0)
 }

@@ -12,6 +12,7 @@ use super::Notes;
 use crate::annotations::Annotations;
 use crate::gomath::seconds;
 use crate::point::Histogram;
+use crate::window::starts::extrapolation_after;
 use crate::window::{Borders, extrapolation};
 
 /// Whether the histograms are taken for a counter.
@@ -19,22 +20,48 @@ fn is_gauge(histogram: &FloatHistogram) -> bool {
     histogram.counter_reset_hint == CounterResetHint::Gauge
 }
 
-/// `rate`, `increase` or `delta` over the samples of a range, of which there are at least two.
-/// `resets` says, for a counter, before which samples it was reset; `per_second_of` is the length
-/// of the range if a rate is asked for.
+/// What is known of the samples of a range if they are a counter's.
+#[derive(Clone, Copy)]
+pub(crate) struct Counter<'a> {
+    /// Before which samples it was reset.
+    pub(crate) resets: &'a [bool],
+    /// When it started before the first sample, if that is within the range.
+    pub(crate) began_ms: Option<i64>,
+    /// Whether the start of a sample overlaps with the sample before.
+    pub(crate) is_overlapped: bool,
+}
+
+/// `rate`, `increase` or `delta` (which is not of a counter) over the samples of a range, of which
+/// there is at least one; `per_second_of` is the length of the range if a rate is asked for.
 pub(crate) fn rate(
     samples: &[(i64, Histogram)],
-    resets: Option<&[bool]>,
+    counter: Option<Counter<'_>>,
     borders: Borders,
     per_second_of: Option<i64>,
     notes: &mut Notes<'_>,
 ) -> Option<FloatHistogram> {
-    let mut result = difference(samples, resets, notes)?;
-    let first = samples.first()?;
-    let last = samples.last()?;
+    let (first, last) = (samples.first()?, samples.last()?);
     let times = (first.0, last.0);
-    let start = resets.map(|_| first.1.count);
-    let mut factor = extrapolation(times, samples.len(), borders, start, result.count);
+    let began_ms = counter.and_then(|counter| counter.began_ms);
+    let mut result = match (samples, began_ms) {
+        ([_], None) => return None,
+        // It counted from zero.
+        ([(_, only)], Some(_)) => (**only).clone(),
+        _ => {
+            let mut result = difference(samples, counter, notes)?;
+            if began_ms.is_some() {
+                notes.add(&mut result, &first.1)?;
+            }
+            result
+        }
+    };
+    let mut factor = match began_ms {
+        Some(began_ms) => extrapolation_after(began_ms, times, samples.len(), borders),
+        None => {
+            let start = counter.map(|_| first.1.count);
+            extrapolation(times, samples.len(), borders, start, result.count)
+        }
+    };
     if let Some(range_ms) = per_second_of {
         factor /= seconds(range_ms);
     }
@@ -45,7 +72,7 @@ pub(crate) fn rate(
 /// The difference over the samples.
 fn difference(
     samples: &[(i64, Histogram)],
-    resets: Option<&[bool]>,
+    counter: Option<Counter<'_>>,
     notes: &mut Notes<'_>,
 ) -> Option<FloatHistogram> {
     let mut own = Annotations::default();
@@ -53,7 +80,7 @@ fn difference(
         annotations: &mut own,
         ..*notes
     };
-    let difference = compatible_difference(samples, resets, &mut noticed);
+    let difference = compatible_difference(samples, counter, &mut noticed);
     // What makes a difference impossible is told alone, unless it shows at the ends.
     if !matches!(difference, Err(Mixed::InBetween)) {
         notes.annotations.merge(own);
@@ -72,13 +99,14 @@ enum Mixed {
 
 fn compatible_difference(
     samples: &[(i64, Histogram)],
-    resets: Option<&[bool]>,
+    counter: Option<Counter<'_>>,
     notes: &mut Notes<'_>,
 ) -> Result<FloatHistogram, Mixed> {
     let [(_, first), middle @ .., (_, last)] = samples else {
         return Err(Mixed::AtTheEnds);
     };
-    let is_counter = resets.is_some();
+    let resets = counter.map(|counter| counter.resets);
+    let is_counter = counter.is_some();
     if is_counter && (is_gauge(first) || is_gauge(last)) {
         notes.not_a_counter();
     }
@@ -123,6 +151,9 @@ fn compatible_difference(
             let (_, before) = &samples[at - 1];
             notes.add(&mut result, before).ok_or(Mixed::InBetween)?;
         }
+        if counter.is_some_and(|counter| counter.is_overlapped) {
+            notes.start_overlaps();
+        }
     } else if !is_gauge(first) || !is_gauge(last) {
         notes.not_a_gauge();
     }
@@ -133,10 +164,10 @@ fn compatible_difference(
 
 /// `irate` or `idelta` of two histograms.
 pub(crate) fn instant_rate(
-    before: &FloatHistogram,
-    last: &FloatHistogram,
+    (before, last): (&FloatHistogram, &FloatHistogram),
     interval_ms: i64,
     is_rate: bool,
+    is_reset: bool,
     notes: &mut Notes<'_>,
 ) -> Option<FloatHistogram> {
     let mut result = last.clone();
@@ -147,7 +178,7 @@ pub(crate) fn instant_rate(
         notes.not_a_gauge();
     }
     // After a reset the counter counts from zero.
-    if !(is_rate && last.detect_reset(before)) {
+    if !is_reset {
         notes.subtract(&mut result, before)?;
     }
     result.counter_reset_hint = CounterResetHint::Gauge;

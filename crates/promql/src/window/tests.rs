@@ -80,7 +80,7 @@ proptest! {
             lookback_ms: 300,
         };
         let (times, values): (Vec<i64>, Vec<f64>) = samples.iter().copied().unzip();
-        let walk = Walk { times: &times, values: &values, windows: &windows, per_step: true };
+        let walk = Walk { times: &times, values: &values, starts: &[], windows: &windows, per_step: true };
         for function in [
             RangeFunction::CountOverTime,
             RangeFunction::FirstOverTime,
@@ -133,6 +133,7 @@ fn at_one_step(function: RangeFunction, range_ms: i64, samples: &[(i64, f64)]) -
     let walk = Walk {
         times: &times,
         values: &values,
+        starts: &[],
         windows: &windows,
         per_step: false,
     };

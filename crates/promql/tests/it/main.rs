@@ -14,6 +14,7 @@ mod limits;
 mod native;
 mod native_steps;
 mod notes;
+mod starts;
 mod sums;
 
 use std::fmt::Write as _;
