@@ -29,6 +29,7 @@ use crate::block::{
 };
 use crate::blocks::Blocks;
 use crate::head::{Head, Progress};
+use crate::identity::IdentityKeys;
 use crate::metrics::{self, Metrics};
 use crate::options::{Options, Retention};
 use crate::querier::DbQuerier;
@@ -75,6 +76,7 @@ pub(crate) struct Inner {
     pub(crate) clock: SharedClock,
     pub(crate) head: Head,
     pub(crate) blocks: Blocks,
+    pub(crate) identities: IdentityKeys,
     retention: Mutex<Retention>,
     phase: AtomicU8,
     progress: Progress,
@@ -127,6 +129,7 @@ impl Db {
         let inner = Arc::new(Inner {
             head: head.map_err(io_error("create the log's folder in", &path))?,
             blocks: Blocks::new(Arc::clone(&disk), path.clone()),
+            identities: IdentityKeys::default(),
             retention: Mutex::new(options.retention),
             phase: AtomicU8::new(Phase::Starting as u8),
             progress: Progress::default(),

@@ -8,6 +8,7 @@ pub mod block;
 mod blocks;
 mod db;
 mod head;
+mod identity;
 mod merge;
 mod metrics;
 mod options;

@@ -9,14 +9,21 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 use model::{Labels, Matcher};
+use rayon::iter::{
+    IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
+};
 use storage::{Querier, Samples, SelectHints, Series, SeriesSet, StorageError};
 
 use crate::block::Block;
 use crate::blocks::by_precedence;
 use crate::db::Inner;
+use crate::head::HeadSeries;
+use crate::identity::{Identity, IdentityKeys};
 use crate::merge::merge_tail;
+
+/// From so many series on, a part of them is worth another thread.
+const PARALLEL_SERIES_MIN: usize = 4_096;
 
 /// Reads one stretch of time.
 pub(crate) struct DbQuerier {
@@ -26,48 +33,71 @@ pub(crate) struct DbQuerier {
     epoch: u64,
 }
 
-/// One series from several places, in order of precedence.
-struct MergedSeries {
-    labels: Labels,
-    parts: Vec<Box<dyn Series>>,
-}
-
-/// A block's series, held to the querier's time.
-struct Clamped<S> {
-    series: S,
+/// The blocks that a selection reads, and its time.
+struct Places {
+    /// In order of precedence.
+    blocks: Vec<Arc<Block>>,
     min_ms: i64,
     max_ms: i64,
 }
 
-impl<S: Series> Series for Clamped<S> {
-    fn labels(&self) -> &Labels {
-        self.series.labels()
-    }
+/// One series in all places that have it.
+struct FoundSeries {
+    labels: Labels,
+    places: Arc<Places>,
+    /// Which blocks have it, ascending, and its number there.
+    in_blocks: Vec<(u32, u32)>,
+    in_head: Option<HeadSeries>,
+}
 
-    fn read(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), StorageError> {
-        let (min_ms, max_ms) = (min_ms.max(self.min_ms), max_ms.min(self.max_ms));
-        if min_ms > max_ms {
-            return Ok(());
+impl FoundSeries {
+    /// Adds its samples to `out`, which holds no others. Where several places have a sample of one
+    /// time, the first one's stays.
+    fn read_all(
+        &self,
+        (min_ms, max_ms): (i64, i64),
+        out: &mut Samples,
+    ) -> Result<(), StorageError> {
+        for &(place, id) in &self.in_blocks {
+            let from = out.timestamps.len();
+            let block = &self.places.blocks[place as usize];
+            block.read_series(id, min_ms, max_ms, out)?;
+            merge_tail(out, from);
         }
-        self.series.read(min_ms, max_ms, out)
+        if let Some(head) = &self.in_head {
+            let from = out.timestamps.len();
+            head.read(min_ms, max_ms, out)?;
+            merge_tail(out, from);
+        }
+        Ok(())
     }
 }
 
-impl Series for MergedSeries {
+impl Series for FoundSeries {
     fn labels(&self) -> &Labels {
         &self.labels
     }
 
     fn read(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), StorageError> {
-        let mut merged = Samples::default();
-        for part in &self.parts {
-            let from = merged.timestamps.len();
-            part.read(min_ms, max_ms, &mut merged)?;
-            merge_tail(&mut merged, from);
+        let range = (
+            min_ms.max(self.places.min_ms),
+            max_ms.min(self.places.max_ms),
+        );
+        if range.0 > range.1 {
+            return Ok(());
         }
-        out.timestamps.append(&mut merged.timestamps);
-        out.values.append(&mut merged.values);
-        out.histograms.append(&mut merged.histograms);
+        if out.is_empty() {
+            let result = self.read_all(range, out);
+            if result.is_err() {
+                out.clear();
+            }
+            return result;
+        }
+        let mut own = Samples::default();
+        self.read_all(range, &mut own)?;
+        out.timestamps.append(&mut own.timestamps);
+        out.values.append(&mut own.values);
+        out.histograms.append(&mut own.histograms);
         Ok(())
     }
 }
@@ -104,74 +134,128 @@ impl DbQuerier {
         self.inner.head.overlaps(self.min_ms, self.max_ms)
     }
 
-    fn collect(&self, matchers: &[Matcher], limit: usize) -> Result<Found, StorageError> {
+    fn collect(
+        &self,
+        matchers: &[Matcher],
+        limit: usize,
+    ) -> Result<Vec<Box<dyn Series>>, StorageError> {
         let range = (self.min_ms, self.max_ms);
-        let mut found = Found::default();
+        let mut in_head = Vec::new();
         if self.head_overlaps() {
-            for series in self.inner.head.select(matchers, range, self.epoch, limit)? {
-                found.series.push(Box::new(series));
-            }
+            in_head = self.inner.head.select(matchers, range, self.epoch, limit)?;
         }
+        let mut blocks = Vec::new();
+        let mut in_blocks = Vec::new();
         for block in self.blocks() {
-            let of_block = block.select(matchers, range.0, range.1, limit)?;
-            if found.series.is_empty() && found.by_labels.is_empty() {
-                found.reserve(of_block.len());
-            }
-            for series in of_block {
-                found.merge(Box::new(Clamped {
-                    series,
-                    min_ms: self.min_ms,
-                    max_ms: self.max_ms,
-                }));
+            let ids = block.select_ids(matchers, range.0, range.1, limit)?;
+            if !ids.is_empty() {
+                blocks.push(block);
+                in_blocks.push(ids);
             }
         }
-        Ok(found)
+        if blocks.is_empty() {
+            let boxed = |series| Box::new(series) as Box<dyn Series>;
+            return Ok(in_head.into_iter().map(boxed).collect());
+        }
+        let places = Arc::new(Places {
+            blocks,
+            min_ms: range.0,
+            max_ms: range.1,
+        });
+        let mut joined = Joined::default();
+        if in_head.is_empty() && in_blocks.len() == 1 {
+            joined.add_only(&in_blocks[0]);
+        } else {
+            joined.add_head(in_head, &self.inner.identities);
+            for (place, ids) in (0..).zip(&in_blocks) {
+                let identities = &places.blocks[place as usize];
+                let identities = identities.identities(ids, &self.inner.identities)?;
+                joined.add_block(place, ids, &identities);
+            }
+        }
+        joined.into_series(&places)
     }
 }
 
-/// Series gathered from head and blocks. The table of labels is made when a second place has
-/// something.
+/// Series by who they are, with the places that have them.
 #[derive(Default)]
-struct Found {
-    series: Vec<Box<dyn Series>>,
-    by_labels: HashMap<Labels, usize, RandomState>,
-    /// Further parts of series, by index; blocks come oldest first.
-    more: HashMap<usize, Vec<Box<dyn Series>>>,
+struct Joined {
+    by_identity: HashMap<Identity, u32, RandomState>,
+    series: Vec<JoinedSeries>,
 }
 
-impl Found {
-    fn reserve(&mut self, count: usize) {
-        self.series.reserve(count);
-        self.by_labels.reserve(count);
+#[derive(Default)]
+struct JoinedSeries {
+    in_blocks: Vec<(u32, u32)>,
+    in_head: Option<HeadSeries>,
+}
+
+impl Joined {
+    fn add_only(&mut self, ids: &[u32]) {
+        let series = ids.iter().map(|&id| JoinedSeries {
+            in_blocks: vec![(0, id)],
+            in_head: None,
+        });
+        self.series.extend(series);
     }
 
-    fn merge(&mut self, series: Box<dyn Series>) {
-        if self.by_labels.is_empty() {
-            let known = self.series.iter().enumerate();
-            self.by_labels = known.map(|(at, s)| (s.labels().clone(), at)).collect();
+    fn add_head(&mut self, found: Vec<HeadSeries>, keys: &IdentityKeys) {
+        let identities: Vec<Identity> = found
+            .par_iter()
+            .with_min_len(PARALLEL_SERIES_MIN)
+            .map(|series| keys.of(&series.labels))
+            .collect();
+        self.by_identity.reserve(found.len());
+        for (series, identity) in found.into_iter().zip(identities) {
+            self.of(identity).in_head = Some(series);
         }
-        match self.by_labels.entry(series.labels().clone()) {
-            Entry::Occupied(entry) => self.more.entry(*entry.get()).or_default().push(series),
-            Entry::Vacant(entry) => {
-                entry.insert(self.series.len());
-                self.series.push(series);
+    }
+
+    fn add_block(&mut self, place: u32, ids: &[u32], identities: &[Identity]) {
+        self.by_identity
+            .reserve(ids.len().saturating_sub(self.by_identity.len()));
+        for (&id, &identity) in ids.iter().zip(identities) {
+            self.of(identity).in_blocks.push((place, id));
+        }
+    }
+
+    fn of(&mut self, identity: Identity) -> &mut JoinedSeries {
+        let next = self.series.len();
+        let at = *self.by_identity.entry(identity).or_insert(next as u32) as usize;
+        if at == next {
+            self.series.push(JoinedSeries::default());
+        }
+        &mut self.series[at]
+    }
+
+    /// The series with their labels: those of the head have them, the others get them from the
+    /// first block that they are in.
+    fn into_series(self, places: &Arc<Places>) -> Result<Vec<Box<dyn Series>>, StorageError> {
+        let mut wanted: Vec<Vec<(u32, u32)>> = vec![Vec::new(); places.blocks.len()];
+        for (at, series) in (0..).zip(&self.series) {
+            if let (None, Some(&(place, id))) = (&series.in_head, series.in_blocks.first()) {
+                wanted[place as usize].push((id, at));
             }
         }
-    }
-
-    fn into_series(mut self) -> Vec<Box<dyn Series>> {
-        for (at, mut parts) in self.more {
-            let labels = self.series[at].labels().clone();
-            let empty: Box<dyn Series> = Box::new(MergedSeries {
-                labels: labels.clone(),
-                parts: Vec::new(),
-            });
-            // The head's part is the newest: behind the blocks', but for the order of merging
-            // any would do.
-            parts.push(std::mem::replace(&mut self.series[at], empty));
-            self.series[at] = Box::new(MergedSeries { labels, parts });
+        let mut labels = vec![None; self.series.len()];
+        for (block, mut wanted) in places.blocks.iter().zip(wanted) {
+            wanted.sort_unstable();
+            let ids: Vec<u32> = wanted.iter().map(|&(id, _)| id).collect();
+            for (found, (_, at)) in block.labels_of(&ids)?.into_iter().zip(wanted) {
+                labels[at as usize] = Some(found);
+            }
         }
-        self.series
+        let series = self.series.into_iter().zip(labels);
+        let series = series.map(|(series, labels)| {
+            let of_head = series.in_head.as_ref().map(|head| head.labels.clone());
+            Box::new(FoundSeries {
+                labels: labels.or(of_head).unwrap_or_default(),
+                places: Arc::clone(places),
+                in_blocks: series.in_blocks,
+                in_head: series.in_head,
+            }) as Box<dyn Series>
+        });
+        Ok(series.collect())
     }
 }
 
@@ -184,7 +268,7 @@ impl Querier for DbQuerier {
     ) -> Result<SeriesSet, StorageError> {
         // Sorted, the limit means the first ones, which are known only at the end.
         let early = if sorted { 0 } else { hints.limit };
-        let mut series = self.collect(matchers, early)?.into_series();
+        let mut series = self.collect(matchers, early)?;
         if sorted {
             series.sort_by(|a, b| a.labels().cmp(b.labels()));
         }

@@ -28,8 +28,8 @@ const FOOT_BYTES: usize = 16 + CHECK_BYTES;
 
 /// A label name.
 #[derive(Debug)]
-struct Name {
-    text: String,
+pub(super) struct Name {
+    pub(super) text: String,
     /// Its pairs are numbered from here.
     first_pair: u32,
     value_count: u32,
@@ -57,7 +57,7 @@ pub(crate) struct Index {
     /// The block's number in the cache.
     block: u64,
     series_count: u32,
-    names: Vec<Name>,
+    pub(super) names: Vec<Name>,
     dictionary: Vec<DictionaryEntry>,
     /// Label names of each schema.
     schemas: Vec<Vec<u32>>,
@@ -66,7 +66,7 @@ pub(crate) struct Index {
 
 /// A page of the dictionary, decoded.
 #[derive(Debug)]
-struct DictionaryPage {
+pub(super) struct DictionaryPage {
     text: String,
     ends: Vec<u32>,
     postings: Vec<(u64, usize)>,
@@ -80,6 +80,11 @@ impl DictionaryPage {
             self.ends[at - 1] as usize
         };
         &self.text[from..self.ends[at] as usize]
+    }
+
+    /// All values, sorted.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len()).map(|at| self.value(at))
     }
 
     fn position(&self, value: &str) -> Result<usize, usize> {
@@ -98,7 +103,7 @@ impl DictionaryPage {
 
 /// A page of label sets, decoded: for each series its schema and the ranks of its values.
 #[derive(Debug)]
-struct ForwardPage {
+pub(super) struct ForwardPage {
     series: Vec<(u32, u32)>,
     ranks: Vec<u32>,
 }
@@ -250,7 +255,11 @@ impl Index {
     }
 
     /// Page `page` of the name's values.
-    fn dictionary_page(&self, name: &Name, page: u32) -> Result<Arc<DictionaryPage>, StorageError> {
+    pub(super) fn dictionary_page(
+        &self,
+        name: &Name,
+        page: u32,
+    ) -> Result<Arc<DictionaryPage>, StorageError> {
         let entry = self.dictionary[(name.first_page + page) as usize];
         let count = PAGE_VALUES.min((name.value_count as usize) - page as usize * PAGE_VALUES);
         self.cache
@@ -292,7 +301,8 @@ impl Index {
         Ok(from)
     }
 
-    fn forward_page(&self, page: usize) -> Result<Arc<ForwardPage>, StorageError> {
+    /// The page of label sets that has series `PAGE_SERIES * page` and those after it.
+    pub(super) fn forward_page(&self, page: usize) -> Result<Arc<ForwardPage>, StorageError> {
         let (offset, size) = self.forward[page];
         let count = PAGE_SERIES.min(self.series_count as usize - page * PAGE_SERIES);
         self.cache
@@ -303,6 +313,18 @@ impl Index {
                 Ok((page, size))
             })
             .map_err(self.corrupt("label sets"))
+    }
+
+    /// The names of a series' labels and the ranks of their values; `forward` is its page.
+    pub(super) fn pairs_of<'a>(
+        &'a self,
+        forward: &'a ForwardPage,
+        id: u32,
+    ) -> impl Iterator<Item = (u32, u32)> + 'a {
+        let (schema, from) = forward.series[id as usize % PAGE_SERIES];
+        let names = &self.schemas[schema as usize];
+        let ranks = &forward.ranks[from as usize..from as usize + names.len()];
+        names.iter().copied().zip(ranks.iter().copied())
     }
 
     fn decode_forward(&self, raw: &[u8], count: usize) -> Result<ForwardPage, DecodeError> {

@@ -150,6 +150,12 @@ impl BlockMeta {
     pub fn overlaps(&self, min_ms: i64, max_ms: i64) -> bool {
         self.min_time <= max_ms && min_ms < self.max_time
     }
+
+    /// Whether all that the block has lies from `min_ms` to `max_ms`, both included.
+    #[must_use]
+    pub fn is_within(&self, min_ms: i64, max_ms: i64) -> bool {
+        min_ms <= self.min_time && self.max_time - 1 <= max_ms
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod cache;
 mod deleted;
 mod error;
 mod format;
+mod identity;
 mod index;
 mod index_build;
 mod merge;

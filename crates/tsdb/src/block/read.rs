@@ -9,6 +9,8 @@ use codec::varint::Reader;
 use codec::{DecodeError, ints};
 use disk::Disk;
 use model::{Labels, Matcher};
+use rayon::iter::ParallelIterator as _;
+use rayon::slice::ParallelSlice as _;
 use storage::{Samples, Series, StorageError};
 
 use super::cache::PageCache;
@@ -17,7 +19,8 @@ use super::format::{DATA_MAGIC, FORMAT_VERSION, FileReader};
 use super::index::{Index, LabelsReader};
 use super::page::ValuePage;
 use super::tables::{Batch, Members, PageEntry, Tables};
-use super::{BlockError, BlockMeta, DATA_FILE, INDEX_FILE, META_FILE};
+use super::{BlockError, BlockMeta, DATA_FILE, INDEX_FILE, META_FILE, identity};
+use crate::identity::{Identity, IdentityKeys};
 use crate::select;
 use crate::tombstones::{Tombstones, leave_out};
 
@@ -144,26 +147,61 @@ impl Block {
         max_ms: i64,
         limit: usize,
     ) -> Result<Vec<BlockSeries>, StorageError> {
+        let ids = self.select_ids(matchers, min_ms, max_ms, limit)?;
+        let mut labels = self.index.labels_reader();
+        let series = |id: u32| {
+            Ok(BlockSeries {
+                block: Arc::clone(self),
+                labels: labels.labels(id)?,
+                id,
+            })
+        };
+        ids.into_iter().map(series).collect()
+    }
+
+    /// As [`Block::select`]: their numbers, ascending.
+    pub(crate) fn select_ids(
+        &self,
+        matchers: &[Matcher],
+        min_ms: i64,
+        max_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<u32>, StorageError> {
         if !self.overlaps(min_ms, max_ms) {
             return Ok(Vec::new());
         }
         let ids = select::select(&self.index, matchers)?;
-        let mut labels = self.index.labels_reader();
-        let mut found = Vec::new();
-        for id in ids.iter() {
-            if !self.reaches_into(id, min_ms, max_ms) {
-                continue;
-            }
-            found.push(BlockSeries {
-                block: Arc::clone(self),
-                labels: labels.labels(id)?,
-                id,
-            });
-            if found.len() == limit {
-                break;
-            }
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        // Every series has some sample, so that those of the whole time need not be asked.
+        if self.meta.is_within(min_ms, max_ms) && self.tombstones.load().is_empty() {
+            return Ok(ids.iter().take(limit).collect());
         }
-        Ok(found)
+        let reaches = |id: &u32| self.reaches_into(*id, min_ms, max_ms);
+        Ok(ids.iter().filter(reaches).take(limit).collect())
+    }
+
+    /// Labels of series, whose numbers ascend. Large lists are read on several threads.
+    ///
+    /// # Errors
+    /// As [`Block::select`].
+    pub(crate) fn labels_of(&self, ids: &[u32]) -> Result<Vec<Labels>, StorageError> {
+        let labels = |ids: &[u32]| -> Result<Vec<Labels>, StorageError> {
+            let mut reader = self.index.labels_reader();
+            ids.iter().map(|&id| reader.labels(id)).collect()
+        };
+        in_parts(ids, labels)
+    }
+
+    /// Identities of series, whose numbers ascend. Large lists are read on several threads.
+    ///
+    /// # Errors
+    /// As [`Block::select`].
+    pub(crate) fn identities(
+        &self,
+        ids: &[u32],
+        keys: &IdentityKeys,
+    ) -> Result<Vec<Identity>, StorageError> {
+        in_parts(ids, |ids| identity::identities(&self.index, keys, ids))
     }
 
     /// Names of labels of series that pass all matchers, sorted; at most `limit`, 0 for all.
@@ -298,6 +336,20 @@ impl Block {
     }
 }
 
+/// Series that one thread reads of a list before it takes the next part.
+const PART_SERIES: usize = 8 << 10;
+
+fn in_parts<T: Send>(
+    ids: &[u32],
+    read: impl Fn(&[u32]) -> Result<Vec<T>, StorageError> + Sync + Send,
+) -> Result<Vec<T>, StorageError> {
+    if ids.len() <= PART_SERIES {
+        return read(ids);
+    }
+    let parts: Result<Vec<Vec<T>>, StorageError> = ids.par_chunks(PART_SERIES).map(read).collect();
+    Ok(parts?.into_iter().flatten().collect())
+}
+
 /// The place of a slot among those that are not absent; given the count of slots, how many are.
 pub(crate) fn member_of(page: &PageEntry, slot: usize) -> usize {
     slot - (page.absent & codec::bits::mask(slot as u32)).count_ones() as usize
@@ -338,11 +390,27 @@ impl Series for BlockSeries {
     }
 
     fn read(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), StorageError> {
-        let block = &self.block;
+        self.block.read_series(self.id, min_ms, max_ms, out)
+    }
+}
+
+impl Block {
+    /// Adds the samples of a series from `min_ms` to `max_ms`, both included, to `out`.
+    ///
+    /// # Errors
+    /// If a page of them is damaged.
+    pub(crate) fn read_series(
+        &self,
+        id: u32,
+        min_ms: i64,
+        max_ms: i64,
+        out: &mut Samples,
+    ) -> Result<(), StorageError> {
+        let block = self;
         let start = out.timestamps.len();
         let mut scratch = DecodeScratch::default();
         let mut result = Ok(());
-        block.pages_of(self.id, |batch, page, slot| {
+        block.pages_of(id, |batch, page, slot| {
             if result.is_err() || page.first_ms > max_ms || page.last_ms < min_ms {
                 return;
             }
@@ -362,7 +430,7 @@ impl Series for BlockSeries {
         if !out.timestamps[start..].is_sorted_by(|a, b| a < b) {
             put_in_order(out, start);
         }
-        leave_out(block.tombstones.load().of(self.id), out, start);
+        leave_out(block.tombstones.load().of(id), out, start);
         Ok(())
     }
 }
