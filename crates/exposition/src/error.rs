@@ -22,6 +22,21 @@ pub enum SeriesError {
         /// The label's name.
         name: String,
     },
+    /// The name of a label is empty or no UTF-8.
+    #[error("invalid label name: {name}")]
+    LabelName {
+        /// The name, printable.
+        name: String,
+    },
+    /// The value of a label is no UTF-8.
+    #[error("invalid label value: {value}")]
+    LabelValue {
+        /// The value, printable.
+        value: String,
+    },
+    /// A label of a protobuf page cannot be decoded.
+    #[error(transparent)]
+    Label(#[from] ParseError),
     /// The text is no series; one that a [`crate::Parser`] handed out never is that.
     #[error("no series: {series}")]
     Malformed {

@@ -1,8 +1,32 @@
 //! Which format a page is in.
 
+use std::borrow::Cow;
+
 use gocompat::strconv::quote;
 
+use crate::entry;
+
 /// The format of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PageFormat {
+    /// One of the text formats.
+    Text(Format),
+    /// Delimited `io.prometheus.client.MetricFamily` messages.
+    Protobuf,
+}
+
+impl PageFormat {
+    /// The help text of a page without its escapes.
+    #[must_use]
+    pub fn unescape_help(self, text: &str) -> Cow<'_, str> {
+        match self {
+            PageFormat::Text(format) => entry::unescape_help(text, format),
+            PageFormat::Protobuf => Cow::Borrowed(text),
+        }
+    }
+}
+
+/// The format of a text page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Prometheus's text format, 0.0.4 and 1.0.0: the one parser reads both.
@@ -15,7 +39,7 @@ pub enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// The format.
-    pub format: Format,
+    pub format: PageFormat,
     /// Worth a line in the debug log, not an error.
     pub warning: Option<String>,
 }
@@ -25,12 +49,12 @@ pub struct Choice {
 #[error("{0}")]
 pub struct FormatError(String);
 
-impl Format {
+impl PageFormat {
     /// The format that the header `Content-Type` says. If it says nothing that is known, then
     /// `fallback`, the media type of the job's `fallback_scrape_protocol` (empty if it has none).
     ///
     /// # Errors
-    /// If neither helps, or if the page is in the protobuf format, which is not supported yet.
+    /// If neither helps.
     pub fn choose(content_type: &str, fallback: &str) -> Result<Choice, FormatError> {
         const NO_FALLBACK: &str = "and no fallback_scrape_protocol specified for target";
         let quoted = quote(content_type);
@@ -44,7 +68,7 @@ impl Format {
                 )
             }
             Ok(media_type) => {
-                if let Some(format) = Format::of_media_type(&media_type)? {
+                if let Some(format) = PageFormat::of_media_type(&media_type) {
                     return Ok(Choice {
                         format,
                         warning: None,
@@ -72,7 +96,7 @@ impl Format {
             "{with_fallback}, using fallback_scrape_protocol {}{problem}",
             quote(fallback)
         );
-        match Format::of_media_type(fallback)? {
+        match PageFormat::of_media_type(fallback) {
             Some(format) => Ok(Choice {
                 format,
                 warning: Some(warning),
@@ -82,14 +106,12 @@ impl Format {
     }
 
     /// The format of a media type without parameters, in lower case.
-    fn of_media_type(media_type: &str) -> Result<Option<Format>, FormatError> {
+    fn of_media_type(media_type: &str) -> Option<PageFormat> {
         match media_type {
-            "text/plain" => Ok(Some(Format::PrometheusText)),
-            "application/openmetrics-text" => Ok(Some(Format::OpenMetrics)),
-            "application/vnd.google.protobuf" => Err(FormatError(
-                "the protobuf exposition format is not supported yet".to_owned(),
-            )),
-            _ => Ok(None),
+            "text/plain" => Some(PageFormat::Text(Format::PrometheusText)),
+            "application/openmetrics-text" => Some(PageFormat::Text(Format::OpenMetrics)),
+            "application/vnd.google.protobuf" => Some(PageFormat::Protobuf),
+            _ => None,
         }
     }
 }
@@ -191,9 +213,12 @@ fn is_special(c: char) -> bool {
 mod tests {
     use super::*;
 
+    const TEXT: PageFormat = PageFormat::Text(Format::PrometheusText);
+    const OPENMETRICS: PageFormat = PageFormat::Text(Format::OpenMetrics);
+
     #[track_caller]
-    fn check(content_type: &str, fallback: &str, want: Result<(Format, Option<&str>), &str>) {
-        let choice = Format::choose(content_type, fallback);
+    fn check(content_type: &str, fallback: &str, want: Result<(PageFormat, Option<&str>), &str>) {
+        let choice = PageFormat::choose(content_type, fallback);
         let got = match &choice {
             Ok(choice) => Ok((choice.format, choice.warning.as_deref())),
             Err(error) => Err(error.to_string()),
@@ -210,14 +235,14 @@ mod tests {
             "Text/Plain ; version=\"x\\\"\";",
             "text/plain; a=1; a=1",
         ] {
-            check(content_type, "", Ok((Format::PrometheusText, None)));
+            check(content_type, "", Ok((TEXT, None)));
         }
         for content_type in [
             "application/openmetrics-text",
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
             "application/openmetrics-text;version=0.0.1",
         ] {
-            check(content_type, "text/plain", Ok((Format::OpenMetrics, None)));
+            check(content_type, "text/plain", Ok((OPENMETRICS, None)));
         }
     }
 
@@ -268,7 +293,7 @@ mod tests {
             "",
             "text/plain",
             Ok((
-                Format::PrometheusText,
+                TEXT,
                 Some(
                     "non-compliant scrape target sending blank Content-Type, using \
                      fallback_scrape_protocol \"text/plain\"",
@@ -279,7 +304,7 @@ mod tests {
             "text/html",
             "application/openmetrics-text",
             Ok((
-                Format::OpenMetrics,
+                OPENMETRICS,
                 Some(
                     "received unsupported Content-Type \"text/html\", using \
                      fallback_scrape_protocol \"application/openmetrics-text\"",
@@ -290,7 +315,7 @@ mod tests {
             "text/",
             "text/plain",
             Ok((
-                Format::PrometheusText,
+                TEXT,
                 Some(
                     "could not parse received Content-Type \"text/\", using \
                      fallback_scrape_protocol \"text/plain\"\nmime: expected token after slash",
@@ -300,10 +325,17 @@ mod tests {
     }
 
     #[test]
-    fn protobuf_is_refused() {
-        let refused = Err("the protobuf exposition format is not supported yet");
+    fn protobuf_is_known_whatever_its_parameters() {
         let protobuf = "application/vnd.google.protobuf";
-        check(protobuf, "text/plain", refused);
-        check("", protobuf, refused);
+        let delimited = "; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+        check(protobuf, "text/plain", Ok((PageFormat::Protobuf, None)));
+        check(
+            &format!("{protobuf}{delimited}"),
+            "",
+            Ok((PageFormat::Protobuf, None)),
+        );
+        let blank = "non-compliant scrape target sending blank Content-Type, using \
+                     fallback_scrape_protocol \"application/vnd.google.protobuf\"";
+        check("", protobuf, Ok((PageFormat::Protobuf, Some(blank))));
     }
 }

@@ -1,4 +1,4 @@
-//! The pull parser.
+//! The pull parser of the text formats.
 //!
 //! [`Parser::next`] first tries the plain way (`crate::plain`), which reads nearly every line of
 //! nearly every page; what it does not take goes through the lexer, token by token, from the
@@ -8,7 +8,7 @@ use model::{MetricType, NORMAL_NAN_BITS};
 
 use crate::error::{ParseError, quote};
 use crate::lexer::{Lexer, Token};
-use crate::{Entry, Exemplar, Format, Sample, number, plain};
+use crate::{Entry, Exemplar, ExemplarLabels, Format, Sample, number, plain};
 
 /// What becomes of OpenMetrics's `_created` series of counters, histograms and summaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,7 +20,7 @@ pub enum CreatedSeries {
     Skip,
 }
 
-/// How a page is read.
+/// How a text page is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParserOptions {
     /// The page's format.
@@ -29,7 +29,7 @@ pub struct ParserOptions {
     pub created: CreatedSeries,
 }
 
-/// Pulls the entries out of a page.
+/// Pulls the entries out of a text page.
 #[derive(Debug)]
 pub struct Parser<'a> {
     lexer: Lexer<'a>,
@@ -124,6 +124,7 @@ impl<'a> Parser<'a> {
             series,
             value: plain.value,
             timestamp_ms: plain.timestamp_ms,
+            start_ms: 0,
             kind: self.kind,
             exemplar: None,
         })
@@ -277,6 +278,7 @@ impl<'a> Parser<'a> {
             series: self.lexer.slice(self.line, series_end),
             value,
             timestamp_ms: None,
+            start_ms: 0,
             kind: self.kind,
             exemplar: None,
         };
@@ -405,7 +407,7 @@ impl<'a> Parser<'a> {
     fn exemplar(&mut self, sample: &mut Sample<'a>) -> Result<(), ParseError> {
         let labels_start = self.lexer.at;
         self.labels(&mut None, true)?;
-        let labels = self.lexer.slice(labels_start, self.lexer.at);
+        let labels = ExemplarLabels::Text(self.lexer.slice(labels_start, self.lexer.at));
         let token = self.token();
         let value = self.value(token, "exemplar labels")?;
         let mut exemplar = Exemplar {

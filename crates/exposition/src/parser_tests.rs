@@ -6,7 +6,14 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{SeriesLabels, unescape_help};
+use crate::SeriesLabels;
+use crate::entry::unescape_help;
+
+fn text_of(labels: ExemplarLabels<'_>) -> &[u8] {
+    match labels {
+        ExemplarLabels::Text(text) | ExemplarLabels::Protobuf(text) => text,
+    }
+}
 
 fn options(format: Format) -> ParserOptions {
     ParserOptions {
@@ -45,7 +52,7 @@ fn dump_entry(out: &mut String, entry: &Entry<'_>, format: Format) {
                 let _ = write!(
                     out,
                     " exemplar {} = {:?} {:?}",
-                    quote(exemplar.labels),
+                    quote(text_of(exemplar.labels)),
                     exemplar.value,
                     exemplar.timestamp_ms
                 );
@@ -61,6 +68,7 @@ fn dump_entry(out: &mut String, entry: &Entry<'_>, format: Format) {
                 unescape_help(text, format)
             )
         }
+        Entry::Histogram(_) => writeln!(out, "histogram"),
         Entry::Unit { family, unit } => writeln!(out, "unit {} {}", quote(family), quote(unit)),
         Entry::Comment(text) => writeln!(out, "comment {}", quote(text)),
     };

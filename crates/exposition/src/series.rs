@@ -1,11 +1,12 @@
-//! From the text of a series to labels.
+//! From the text of a series, or its key on a protobuf page, to labels.
 
 use model::{METRIC_NAME, MetricType};
 
-use crate::SeriesError;
 use crate::entry::push_unescaped;
 use crate::error::quote;
 use crate::lexer::{is_blank, is_label, is_name};
+use crate::protobuf::{self, KeyParts};
+use crate::{ExemplarLabels, SeriesError};
 
 /// The labels of one series, sorted by name, in buffers that are reused from series to series.
 ///
@@ -40,6 +41,9 @@ impl SeriesLabels {
     pub fn read(&mut self, series: &[u8], kind: MetricType) -> Result<(), SeriesError> {
         self.text.clear();
         self.pairs.clear();
+        if let Some(parts) = KeyParts::of(series) {
+            return self.read_key(parts);
+        }
         let canonical = match kind {
             MetricType::Histogram => "le",
             MetricType::Summary => "quantile",
@@ -68,14 +72,67 @@ impl SeriesLabels {
         self.sort()
     }
 
-    /// Reads the labels of an exemplar as [`crate::Exemplar::labels`] holds them. Escapes stay as
-    /// they are, as in Prometheus.
+    /// Reads a series of a protobuf page.
+    fn read_key(&mut self, mut parts: KeyParts<'_>) -> Result<(), SeriesError> {
+        // The parser has checked it.
+        let family = std::str::from_utf8(parts.name).map_err(|_| malformed(parts.name))?;
+        let name = self.push_text(METRIC_NAME);
+        let from = self.push_text(family).0;
+        let value = (from, self.push_text(parts.role.suffix()).1);
+        self.pairs.push(Pair { name, value });
+        for label in &mut parts {
+            let (name, value) = protobuf::label_pair(label)?;
+            self.push_checked(name, value)?;
+        }
+        if let Some((name, bound)) = parts.role.label() {
+            let name = self.push_text(name);
+            let from = self.text.len();
+            push_openmetrics_float(&mut self.text, bound);
+            let value = (from, self.text.len());
+            self.pairs.push(Pair { name, value });
+        }
+        self.sort()
+    }
+
+    fn push_checked(&mut self, name: &[u8], value: &[u8]) -> Result<(), SeriesError> {
+        let printable = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let name = match self.push(name, false) {
+            Ok((from, to)) if from < to => (from, to),
+            _ => {
+                return Err(SeriesError::LabelName {
+                    name: printable(name),
+                });
+            }
+        };
+        let value = self
+            .push(value, false)
+            .map_err(|_| SeriesError::LabelValue {
+                value: printable(value),
+            })?;
+        self.pairs.push(Pair { name, value });
+        Ok(())
+    }
+
+    /// Reads the labels of an exemplar. Escapes of text pages stay as they are, as in Prometheus.
     ///
     /// # Errors
     /// If a name is no UTF-8 or is there twice.
-    pub fn read_exemplar(&mut self, labels: &[u8]) -> Result<(), SeriesError> {
+    pub fn read_exemplar(&mut self, labels: ExemplarLabels<'_>) -> Result<(), SeriesError> {
         self.text.clear();
         self.pairs.clear();
+        match labels {
+            ExemplarLabels::Text(labels) => self.read_exemplar_text(labels)?,
+            ExemplarLabels::Protobuf(message) => {
+                for label in protobuf::exemplar_labels(message) {
+                    let (name, value) = label?;
+                    self.push_checked(name, value)?;
+                }
+            }
+        }
+        self.sort()
+    }
+
+    fn read_exemplar_text(&mut self, labels: &[u8]) -> Result<(), SeriesError> {
         for item in (Items { rest: labels }) {
             let item = item.ok_or_else(|| malformed(labels))?;
             let name = item.name.ok_or_else(|| malformed(labels))?;
@@ -89,7 +146,7 @@ impl SeriesLabels {
                 .map_err(|_| malformed(labels))?;
             self.pairs.push(Pair { name, value });
         }
-        self.sort()
+        Ok(())
     }
 
     /// The pairs of name and value, sorted by name; the metric's name is `__name__`.
@@ -118,6 +175,12 @@ impl SeriesLabels {
             self.text.push_str(text);
         }
         Ok((from, self.text.len()))
+    }
+
+    fn push_text(&mut self, text: &str) -> (usize, usize) {
+        let from = self.text.len();
+        self.text.push_str(text);
+        (from, self.text.len())
     }
 
     /// Rewrites the value that was pushed last, if it is a number.
@@ -411,13 +474,13 @@ mod tests {
     fn escapes_of_exemplars_stay() {
         let mut labels = SeriesLabels::new();
         labels
-            .read_exemplar(br#"trace_id="a\"b\n",A="1"}"#)
+            .read_exemplar(ExemplarLabels::Text(br#"trace_id="a\"b\n",A="1"}"#))
             .unwrap();
         assert_eq!(
             labels.iter().collect::<Vec<_>>(),
             [("A", "1"), ("trace_id", "a\\\"b\\n")]
         );
-        labels.read_exemplar(b"}").unwrap();
+        labels.read_exemplar(ExemplarLabels::Text(b"}")).unwrap();
         assert_eq!(labels.iter().count(), 0);
     }
 }

@@ -7,7 +7,7 @@
 //! Cost of a line that stands where it stood last time: two short hashes, the number, one push.
 
 use config::ScrapeConfig;
-use exposition::{Entry, Format, Parser, ParserOptions, SeriesLabels};
+use exposition::{Entry, PageFormat, PageOptions, PageParser, SeriesLabels};
 use model::{Labels, LabelsBuilder};
 use storage::{AppendError, Sample, SeriesRef, TimedSample};
 
@@ -179,9 +179,9 @@ impl PageReader<'_> {
         (counts, outcome)
     }
 
-    fn format(&self, content_type: &str) -> Result<Format, PageError> {
+    fn format(&self, content_type: &str) -> Result<PageFormat, PageError> {
         let fallback = self.config.fallback_scrape_protocol;
-        let choice = Format::choose(
+        let choice = PageFormat::choose(
             content_type,
             fallback.map_or("", |protocol| bare_media_type(protocol.media_type())),
         )?;
@@ -222,17 +222,11 @@ impl Lines<'_, '_> {
     fn read(
         &mut self,
         page: &[u8],
-        format: Format,
+        format: PageFormat,
         families: &mut FamilyStore,
     ) -> Result<(), PageError> {
         let interner = self.reader.interner;
-        let mut parser = Parser::new(
-            page,
-            ParserOptions {
-                format,
-                created: exposition::CreatedSeries::Keep,
-            },
-        );
+        let mut parser = PageParser::new(page, format, PageOptions::default());
         loop {
             if self.predicted_line(&mut parser) {
                 continue;
@@ -244,21 +238,22 @@ impl Lines<'_, '_> {
                 Entry::Sample(sample) => self.sample(&sample)?,
                 Entry::Type { family, kind } => families.say(family, Said::Kind(kind), interner),
                 Entry::Help { family, text } => {
-                    let text = exposition::unescape_help(text, format);
+                    let text = format.unescape_help(text);
                     families.say(family, Said::Help(&text), interner);
                 }
                 Entry::Unit { family, unit } => {
                     let unit = String::from_utf8_lossy(unit);
                     families.say(family, Said::Unit(&unit), interner);
                 }
-                Entry::Comment(_) => {}
+                // There are none: the options do not ask for them yet.
+                Entry::Histogram(_) | Entry::Comment(_) => {}
             }
         }
     }
 
     /// Takes the next line if it is the one that stood here last time: the way of nearly all lines.
     #[inline]
-    fn predicted_line(&mut self, parser: &mut Parser<'_>) -> bool {
+    fn predicted_line(&mut self, parser: &mut PageParser<'_>) -> bool {
         let Some((entry, length)) = self.walk.predicted() else {
             return false;
         };
