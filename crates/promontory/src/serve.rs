@@ -29,7 +29,7 @@ use tsdb::{Db, Options as DbOptions, Retention};
 
 use crate::flags::{Flags, Refusal};
 use crate::reload::{Followers, Reloader, Source};
-use crate::settings::{Settings, bind_address, duration};
+use crate::settings::{Settings, bind_address, duration, wal_sync_interval};
 use crate::{OWN_VERSION, VERSION, features, process_metrics};
 
 /// How often the start looks whether the log is replayed; it bounds what a restart waits in vain.
@@ -326,6 +326,7 @@ impl Plan<'_> {
             0 => {}
             bytes => options.wal_segment_bytes = bytes,
         }
+        options.wal_sync_interval = wal_sync_interval(flags);
         let disk = Arc::new(RealDisk);
         Db::open(disk, options, Arc::clone(&self.clock), registry)
             .map_err(|error| fatal(format!("opening storage failed: {error}")))

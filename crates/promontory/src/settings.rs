@@ -83,6 +83,14 @@ pub(crate) fn duration(flags: &Flags, name: &str) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
+/// How often the log is synced, zero for before each append returns.
+pub(crate) fn wal_sync_interval(flags: &Flags) -> Duration {
+    match flags.text("storage.wal.fsync") {
+        "commit" => Duration::ZERO,
+        _ => duration(flags, "storage.wal.fsync-interval"),
+    }
+}
+
 /// `/a/b`, or nothing for the root.
 fn clean_path(path: &str) -> String {
     let trimmed = path.trim_matches('/');
@@ -145,11 +153,31 @@ mod tests {
     use super::*;
     use crate::flags::{Request, parse};
 
-    fn resolve(line: &str) -> Result<Settings, Refusal> {
+    fn flags(line: &str) -> Flags {
         let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         match parse(&arguments) {
-            Ok(Request::Serve(flags)) => Settings::resolve(&flags, "box"),
+            Ok(Request::Serve(flags)) => flags,
             other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn resolve(line: &str) -> Result<Settings, Refusal> {
+        Settings::resolve(&flags(line), "box")
+    }
+
+    #[test]
+    fn the_log_is_synced_as_the_flags_say() {
+        for (line, ms) in [
+            ("", 1_000),
+            ("--storage.wal.fsync=interval", 1_000),
+            ("--storage.wal.fsync-interval=250ms", 250),
+            ("--storage.wal.fsync=commit", 0),
+            (
+                "--storage.wal.fsync=commit --storage.wal.fsync-interval=5s",
+                0,
+            ),
+        ] {
+            assert_eq!(wal_sync_interval(&flags(line)).as_millis(), ms, "{line}");
         }
     }
 

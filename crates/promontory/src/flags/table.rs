@@ -210,6 +210,18 @@ pub(super) const FLAGS: &[Flag] = &[
         "false",
         "Do not lock the data folder.",
     ),
+    flag(
+        "storage.wal.fsync",
+        Kind::OneOf(&["interval", "commit"]),
+        "interval",
+        "When the log is synced: every --storage.wal.fsync-interval, which is what a power cut can cost, or before each scrape counts as stored.",
+    ),
+    flag(
+        "storage.wal.fsync-interval",
+        Kind::Duration,
+        "1s",
+        "Time between two syncs of the log.",
+    ),
     no_effect(
         "storage.tsdb.head-chunks-write-queue-size",
         Kind::Count,
