@@ -173,9 +173,12 @@ impl Blocks {
         self.all().iter().map(|block| block.size_bytes()).sum()
     }
 
-    /// End of the newest block.
-    pub(crate) fn max_ms(&self) -> Option<i64> {
-        self.all().iter().map(|block| block.meta().max_time).max()
+    /// End of the newest block of samples in order: what comes before it need not be read from
+    /// the log. A block of late samples says nothing about what came in order in its time.
+    pub(crate) fn in_order_max_ms(&self) -> Option<i64> {
+        let all = self.all();
+        let in_order = all.iter().filter(|block| !block.meta().is_out_of_order());
+        in_order.map(|block| block.meta().max_time).max()
     }
 
     /// What the API shows.

@@ -319,7 +319,7 @@ impl Inner {
         let refused = self.blocks.load()?;
         self.metrics.reloads.inc();
         self.metrics.reload_failures.add(refused as f64);
-        let valid_ms = self.blocks.max_ms().unwrap_or(i64::MIN);
+        let valid_ms = self.blocks.in_order_max_ms().unwrap_or(i64::MIN);
         let stop = || self.stopping();
         self.head
             .replay(&*self.disk, valid_ms, &self.progress, &stop)?;
@@ -603,3 +603,6 @@ impl StorageStatus for Db {
         self.inner.head.counts.corruptions.load(SeqCst)
     }
 }
+
+#[cfg(test)]
+mod tests;
