@@ -1,8 +1,10 @@
 //! The bytes of a sealed file, mapped or held.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
+
+use memmap2::UncheckedAdvice;
 
 /// Bytes of a file; cheap to clone.
 #[derive(Clone)]
@@ -30,6 +32,25 @@ impl Mapping {
         // wrong data, since all that is read from a mapping is checked against checksums.
         let map = unsafe { memmap2::Mmap::map(file)? };
         Ok(Mapping(Inner::Mapped(Arc::new(map))))
+    }
+
+    /// Gives the memory of a part that was read and will not be soon back to the system; reading
+    /// it again fetches it again. For long ways through large files: what was read of a mapping
+    /// counts as the process's memory. Does nothing for bytes in memory.
+    #[allow(unsafe_code, reason = "dropping pages has no safe form; see the proof")]
+    pub fn release(&self, range: Range<usize>) {
+        let Inner::Mapped(map) = &self.0 else { return };
+        let end = range.end.min(map.len());
+        let Some(length) = end.checked_sub(range.start).filter(|&length| length > 0) else {
+            return;
+        };
+        // SAFETY: the advice may drop what was written to private pages. This mapping is shared
+        // and read-only, so its pages hold what the file holds and nothing else: whoever reads
+        // them meanwhile or later, through this or another clone, gets the same bytes.
+        let advised =
+            unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, length) };
+        // Refused advice costs memory only.
+        let _ = advised;
     }
 
     /// Bytes in memory.
