@@ -131,6 +131,11 @@ impl FileReader {
         Ok(FileReader { bytes })
     }
 
+    /// Gives the memory that reading took back to the system.
+    pub(crate) fn release(&self) {
+        self.bytes.release(0..self.bytes.len());
+    }
+
     /// Bytes of the file.
     pub(crate) fn size(&self) -> u64 {
         self.bytes.len() as u64

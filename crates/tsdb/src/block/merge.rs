@@ -280,6 +280,7 @@ impl BlockSource for MergeSource<'_> {
             return Ok(false);
         };
         group.key = key.clone();
+        self.inputs.iter().for_each(|input| input.block.release());
         group.timestamps.clear();
         let mut columns: Vec<Vec<i64>> = Vec::new();
         for input in &mut self.inputs {

@@ -229,6 +229,11 @@ impl Block {
         select::label_values(&self.index, name, matchers, limit)
     }
 
+    /// Gives the memory that reading samples took back to the system.
+    pub(crate) fn release(&self) {
+        self.data.release();
+    }
+
     /// What is deleted, by series.
     pub(crate) fn tombstones(&self) -> Arc<Tombstones> {
         self.tombstones.load_full()

@@ -14,9 +14,6 @@ use crate::wal::Position;
 use crate::wal::frame::{self, Kind};
 use crate::wal::record::{self, Timed};
 
-/// Slots of a group; what a row takes.
-const SLOTS_MAX: usize = codec::row::SLOTS_MAX;
-
 fn limit(what: &str) -> AppendError {
     AppendError::Limit(what.to_owned())
 }
@@ -87,14 +84,13 @@ impl Head {
             .group(group.0)
             .ok_or_else(|| limit("the group is not open"))?;
         let mut state = group.state.lock();
-        if state.series.len() >= SLOTS_MAX {
-            return Err(limit("too many series in a group"));
-        }
-        let series = reference(group.id, state.series.len() as u32);
+        let key = state.next_key();
+        let key = key.ok_or_else(|| limit("too many series in a group"))?;
+        let series = reference(group.id, key);
         let id = index
             .insert(labels, series.0)
             .map_err(|_| limit("too many series in the head"))?;
-        let slot = state.add_slot(id);
+        let slot = state.open_slot(id);
         state.pending.push((slot, labels.clone()));
         self.counts.series_created.fetch_add(1, Relaxed);
         Ok(series)
@@ -352,17 +348,18 @@ impl Head {
 /// Writes what is to be written again, the definitions that the log lacks, and the batch. Gives
 /// where the new frames begin, too.
 fn put_frames(
-    locked: &[Locked<'_>],
+    locked: &mut [Locked<'_>],
     at_ms: i64,
     out: &mut Vec<u8>,
 ) -> Result<(usize, Vec<Prepared>), AppendError> {
     out.clear();
-    for Locked { state, .. } in locked {
+    for Locked { state, .. } in locked.iter() {
         out.extend_from_slice(&state.again);
     }
     let new_at = out.len();
-    for Locked { group, state, .. } in locked {
+    for Locked { group, state, .. } in locked.iter_mut() {
         if !state.pending.is_empty() {
+            state.pending.sort_unstable_by_key(|(slot, _)| *slot);
             let start = frame::begin(out, Kind::Define);
             let series = state.pending.iter().map(|(slot, labels)| (*slot, labels));
             record::put_define(out, group.id, &group.labels, series);

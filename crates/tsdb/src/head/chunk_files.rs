@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use disk::{Disk, DiskFile, Mapping};
 use parking_lot::Mutex;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::chunk::ChunkHead;
 use crate::wal::frame::{self, Frames, Kind};
@@ -71,6 +72,13 @@ impl Chunk {
 pub(crate) struct ChunkBytes {
     mapping: Mapping,
     range: Range<usize>,
+}
+
+impl ChunkBytes {
+    /// Gives the memory that reading the chunk took back to the system.
+    pub(crate) fn release(&self) {
+        self.mapping.release(self.range.clone());
+    }
 }
 
 impl Deref for ChunkBytes {
@@ -263,37 +271,80 @@ impl ChunkFiles {
         Ok(names.filter_map(|e| e.name.parse().ok()).collect())
     }
 
-    /// Reads all files, checking every chunk; new chunks go to a new file.
+    /// Reads all files, checking every chunk, some at a time; new chunks go to a new file.
     pub(crate) fn load(&self) -> io::Result<FoundChunks> {
+        let numbers = self.numbers()?;
+        self.writer.lock().number = numbers.iter().copied().max().unwrap_or(0);
+        let files = numbers.into_par_iter().map(|number| self.load_file(number));
+        let files: Vec<FoundChunks> = files.collect::<io::Result<_>>()?;
         let mut found = FoundChunks::default();
-        for number in self.numbers()? {
-            let path = self.dir.join(format!("{number:08}"));
-            let mapping = self.disk.map(&path)?;
-            let file = Arc::new(ChunkFile {
-                number,
-                path,
-                mapping: Mutex::new(Some(mapping.clone())),
-            });
-            let mut writer = self.writer.lock();
-            writer.number = writer.number.max(number);
-            drop(writer);
-            for frame in Frames::new(&mapping, FILE_HEADER.len()) {
-                match frame {
-                    Ok(frame) if frame.kind == Kind::Chunk => {
-                        let Ok(head) = ChunkHead::parse(frame.payload) else {
-                            found.corruptions += 1;
-                            continue;
-                        };
-                        let range = frame.at..frame.at + frame.payload.len();
-                        let place = Place::File(Arc::clone(&file), range);
-                        found.chunks.push(Arc::new(Chunk { head, place }));
-                    }
-                    Ok(_) => {}
-                    // A torn end is what a crash leaves; the log still has these samples.
-                    Err(gap) => found.corruptions += u64::from(gap.end < mapping.len()),
+        for mut file in files {
+            found.chunks.append(&mut file.chunks);
+            found.corruptions += file.corruptions;
+        }
+        Ok(found)
+    }
+
+    fn load_file(&self, number: u64) -> io::Result<FoundChunks> {
+        let path = self.dir.join(format!("{number:08}"));
+        let mapping = self.disk.map(&path)?;
+        let file = Arc::new(ChunkFile {
+            number,
+            path,
+            mapping: Mutex::new(Some(mapping.clone())),
+        });
+        let mut found = FoundChunks::default();
+        let mut read = ReadPart::new(&mapping);
+        for frame in Frames::new(&mapping, FILE_HEADER.len()) {
+            match frame {
+                Ok(frame) if frame.kind == Kind::Chunk => {
+                    let range = frame.at..frame.at + frame.payload.len();
+                    read.reached(range.end);
+                    let Ok(head) = ChunkHead::parse(frame.payload) else {
+                        found.corruptions += 1;
+                        continue;
+                    };
+                    let place = Place::File(Arc::clone(&file), range);
+                    found.chunks.push(Arc::new(Chunk { head, place }));
                 }
+                Ok(_) => {}
+                // A torn end is what a crash leaves; the log still has these samples.
+                Err(gap) => found.corruptions += u64::from(gap.end < mapping.len()),
             }
         }
         Ok(found)
+    }
+}
+
+/// A file that is read from its beginning to its end, once: what lies behind is given back to the
+/// system now and then, and the rest at the end.
+pub(super) struct ReadPart<'a> {
+    mapping: &'a Mapping,
+    released: usize,
+}
+
+/// Of a file that is read once, so much may be in memory.
+const READ_BYTES_MAX: usize = 4 << 20;
+
+impl<'a> ReadPart<'a> {
+    pub(super) fn new(mapping: &'a Mapping) -> ReadPart<'a> {
+        ReadPart {
+            mapping,
+            released: 0,
+        }
+    }
+
+    /// Says that nothing before `at` will be read again.
+    pub(super) fn reached(&mut self, at: usize) {
+        if at >= self.released + READ_BYTES_MAX {
+            self.mapping.release(self.released..at);
+            self.released = at;
+        }
+    }
+}
+
+impl Drop for ReadPart<'_> {
+    fn drop(&mut self) {
+        self.mapping.release(self.released..self.mapping.len());
     }
 }

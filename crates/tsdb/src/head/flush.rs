@@ -12,10 +12,12 @@ use super::Head;
 use super::chunk_files::{Chunk, ChunkBytes};
 use super::delete::put_tombstones;
 use super::group::late::LateSamples;
-use super::group::{GONE, Group};
+use super::group::{GONE, Group, State};
+use super::index::FORGOTTEN;
 use crate::block::{BlockError, BlockSource, GroupInput, SeriesInput, Times};
 use crate::merge::merge_tail;
 use crate::tombstones::{Tombstones, leave_out};
+use crate::wal::Checkpoint;
 use crate::wal::frame::{self, Kind};
 use crate::wal::record::{self, Timed};
 
@@ -146,30 +148,35 @@ impl Head {
         let groups = self.all_groups();
         for group in &groups {
             let state = &mut *group.state.lock();
-            let slots = state.series.iter_mut().zip(&state.spans).zip(0..);
-            for ((id, span), slot) in slots {
+            // Read under the group's lock: what the log has of a series is in here or before.
+            let segment = self.wal.current();
+            for slot in 0..state.series.len() as u32 {
+                let (id, span) = (state.series[slot as usize], state.spans[slot as usize]);
                 let dead = match span.is_empty() {
                     true => state.closed,
                     false => span.ends_before(before_ms),
                 };
-                let dead = dead && state.late.get(slot).is_empty();
-                if dead && *id != GONE {
-                    keep[*id as usize] = false;
-                    *id = GONE;
-                    state.gone += 1;
+                if dead && id != GONE && state.late.get(slot).is_empty() {
+                    keep[id as usize] = false;
+                    state.close_slot(slot, segment);
                 }
             }
+            // What has never had a sample is not defined any more.
+            let State {
+                pending, series, ..
+            } = state;
+            pending.retain(|(slot, _)| series[*slot as usize] != GONE);
         }
         let removed = keep.iter().filter(|keep| !**keep).count();
         if removed > 0 {
-            let (kept, moved) = index.retain(|id| keep[id as usize]);
-            *index = kept;
+            let moved = index.retain(|id| keep[id as usize]);
             for group in &groups {
                 let mut state = group.state.lock();
                 // The log must not define a series once more after it has a home elsewhere.
                 state.again = Box::default();
                 for id in state.series.iter_mut().filter(|id| **id != GONE) {
-                    *id = moved[*id as usize].expect("every series that is not gone is kept");
+                    *id = moved[*id as usize];
+                    debug_assert!(*id != FORGOTTEN, "every series that is not gone is kept");
                 }
             }
             self.counts
@@ -200,12 +207,14 @@ impl Head {
             first = first.min(state.needs_segment().unwrap_or(u64::MAX));
         }
         self.files.sync()?;
-        let mut frames = Vec::new();
-        self.put_checkpoint(&groups, &mut frames);
-        self.wal.write_checkpoint(first, &frames)?;
+        let mut checkpoint = self.wal.begin_checkpoint(first)?;
+        self.put_checkpoint(&groups, &mut checkpoint)?;
+        checkpoint.finish()?;
         let mut used = Vec::new();
         for group in self.all_groups() {
-            used.extend(group.state.lock().chunks.iter().cloned());
+            let mut state = group.state.lock();
+            state.wake_slots(first);
+            used.extend(state.chunks.iter().cloned());
         }
         self.files.remove_unused(used.iter())
     }
@@ -219,9 +228,8 @@ impl Head {
         }
     }
 
-    /// Definitions of all groups and series.
-    fn put_checkpoint(&self, groups: &[Arc<Group>], out: &mut Vec<u8>) {
-        let index = self.index.read();
+    /// Definitions of all groups and series, then what else must not be lost.
+    fn put_checkpoint(&self, groups: &[Arc<Group>], to: &mut Checkpoint<'_>) -> io::Result<()> {
         for group in groups {
             let series: Vec<(u32, u32)> = {
                 let state = group.state.lock();
@@ -234,38 +242,49 @@ impl Head {
             let mut parts = series.chunks(SERIES_PER_FRAME);
             let mut part = parts.next();
             loop {
-                let labels = part.unwrap_or(&[]).iter();
-                let labels: Vec<_> = labels
-                    .map(|(slot, id)| (*slot, index.labels(*id)))
-                    .collect();
-                let start = frame::begin(out, Kind::Define);
+                // Ids stay as they are: whoever forgets series waits for the checkpoint.
+                let labels: Vec<_> = {
+                    let index = self.index.read();
+                    let part = part.unwrap_or(&[]).iter();
+                    part.map(|(slot, id)| (*slot, index.labels(*id))).collect()
+                };
+                let start = frame::begin(&mut to.frames, Kind::Define);
                 let series = labels.iter().map(|(slot, labels)| (*slot, labels));
-                record::put_define(out, group.id, &group.labels, series);
-                frame::finish(out, start);
+                record::put_define(&mut to.frames, group.id, &group.labels, series);
+                frame::finish(&mut to.frames, start);
+                to.spill()?;
                 part = parts.next();
                 if part.is_none() {
                     break;
                 }
             }
         }
-        drop(index);
         for group in groups {
-            put_tombstones(group, out);
-            put_late(group, out);
+            put_tombstones(group, &mut to.frames);
+            put_late(group, &mut to.frames);
+            to.spill()?;
         }
-        let start = frame::begin(out, Kind::End);
-        varint::put(out, u64::from(self.groups.read().next));
-        varint::put_signed(out, self.valid_ms());
-        frame::finish(out, start);
+        let start = frame::begin(&mut to.frames, Kind::End);
+        varint::put(&mut to.frames, u64::from(self.groups.read().next));
+        varint::put_signed(&mut to.frames, self.valid_ms());
+        frame::finish(&mut to.frames, start);
+        Ok(())
     }
 }
 
 impl HeadSource<'_> {
+    /// Gives up the chunks of the group before, and the memory that reading them took.
+    fn release_pieces(&mut self) {
+        self.pieces
+            .drain(..)
+            .for_each(|piece| piece.bytes.release());
+    }
+
     /// Takes up a group; false if it has nothing for the block.
     fn take_up(&mut self, group: &Group) -> Result<bool, BlockError> {
         let index = self.head.index.read();
         let state = group.state.lock();
-        self.pieces.clear();
+        self.release_pieces();
         self.late = state.late.clone();
         self.tombstones = Arc::clone(&state.tombstones);
         for chunk in state.chunks.iter().filter(|_| self.in_order) {
@@ -343,6 +362,12 @@ impl HeadSource<'_> {
             self.own = Some((labels.clone(), own));
         }
         Ok(())
+    }
+}
+
+impl Drop for HeadSource<'_> {
+    fn drop(&mut self) {
+        self.release_pieces();
     }
 }
 

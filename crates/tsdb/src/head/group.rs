@@ -11,6 +11,7 @@
 
 mod admit;
 pub(crate) mod late;
+mod slots;
 mod span;
 
 use std::sync::Arc;
@@ -18,10 +19,11 @@ use std::sync::Arc;
 use codec::row;
 use model::Labels;
 use parking_lot::Mutex;
-use storage::SeriesRef;
 
 pub(crate) use admit::{Check, Taken};
 use late::LateSamples;
+use slots::SpareSlots;
+pub(crate) use slots::{group_and_key, group_and_slot, reference};
 use span::{Span, seconds_after, seconds_before};
 
 use super::chunk::{self, ChunkHead, OpenRow};
@@ -35,16 +37,6 @@ use crate::wal::record::{self, Part, Timed};
 pub(crate) const GONE: u32 = u32::MAX;
 /// So many samples with own times are sealed even if there are few rows.
 const SIDE_COUNT_MAX: usize = 1 << 16;
-
-/// The reference of a slot of a group.
-pub(crate) fn reference(group: u32, slot: u32) -> SeriesRef {
-    SeriesRef(u64::from(group) << 32 | u64::from(slot))
-}
-
-/// The group and the slot of a reference.
-pub(crate) fn group_and_slot(series: SeriesRef) -> (u32, u32) {
-    ((series.0 >> 32) as u32, series.0 as u32)
-}
 
 /// A row in memory.
 #[derive(Debug, Clone)]
@@ -63,6 +55,7 @@ pub(crate) struct State {
     pub(crate) spans: Vec<Span>,
     /// Slots that are [`GONE`].
     pub(crate) gone: usize,
+    spare: SpareSlots,
     /// Series that the log does not know yet.
     pub(crate) pending: Vec<(u32, Labels)>,
     /// Frames of the last commit if much depends on them (definitions, a base row): the next
@@ -108,6 +101,7 @@ impl Group {
             series: Vec::new(),
             spans: Vec::new(),
             gone: 0,
+            spare: SpareSlots::default(),
             pending: Vec::new(),
             again: Box::default(),
             closed: false,
@@ -515,8 +509,67 @@ impl State {
                     side.times.iter().for_each(|&t| span.add_ms(t));
                 }
             })?;
+            bytes.release();
         }
         Ok(())
+    }
+
+    /// What the next new series is called by in references; `None` if there is no slot for it.
+    pub(crate) fn next_key(&self) -> Option<u32> {
+        let new = (self.series.len() < row::SLOTS_MAX).then_some(self.series.len() as u32);
+        self.spare.next().or(new)
+    }
+
+    /// Gives the slot of [`State::next_key`] to a series.
+    pub(crate) fn open_slot(&mut self, id: u32) -> u32 {
+        let Some(slot) = self.spare.take() else {
+            return self.add_slot(id);
+        };
+        self.series[slot as usize] = id;
+        self.spans[slot as usize] = Span::EMPTY;
+        self.gone -= 1;
+        slot
+    }
+
+    /// Takes its series, which has no samples, from a slot while the log is written to `segment`.
+    pub(crate) fn close_slot(&mut self, slot: u32, segment: u64) {
+        let id = &mut self.series[slot as usize];
+        if *id != GONE {
+            *id = GONE;
+            self.gone += 1;
+            self.spare.rest(slot, segment);
+        }
+    }
+
+    /// Frees the slots without a series that replay has found, as far as it has read nothing of
+    /// them; the others rest until the log begins behind `segment`.
+    pub(crate) fn free_gone(&mut self, segment: u64) {
+        let State {
+            series,
+            spans,
+            spare,
+            ..
+        } = self;
+        let resting = spare.resting();
+        let slots = series.iter().zip(spans.iter()).zip(0..);
+        let gone = slots.filter(|((id, _), slot)| **id == GONE && !resting.contains(slot));
+        for ((_, span), slot) in gone {
+            spare.rest(slot, if span.is_empty() { 0 } else { segment });
+        }
+        self.wake_slots(1);
+    }
+
+    /// Frees slots of which the log, which begins at `first_segment`, and the group have nothing
+    /// any more.
+    pub(crate) fn wake_slots(&mut self, first_segment: u64) {
+        let oldest_ms = self.min_ms().unwrap_or(i64::MAX);
+        let (spans, tombstones, late) = (&self.spans, &self.tombstones, &self.late);
+        self.spare.wake(first_segment, |slot| {
+            let span = spans[slot as usize];
+            (span.is_empty() || span.ends_before(oldest_ms))
+                && tombstones.of(slot).is_empty()
+                && late.get(slot).is_empty()
+        });
     }
 
     /// Adds a slot.
@@ -526,11 +579,10 @@ impl State {
         (self.series.len() - 1) as u32
     }
 
-    /// Takes the series from a slot.
+    /// Takes a series from a slot that the log defines elsewhere, too. The slot rests until the
+    /// next start: if that definition gets damaged, this one must still stand alone.
     pub(crate) fn leave_slot(&mut self, slot: u32) {
-        let id = &mut self.series[slot as usize];
-        self.gone += usize::from(*id != GONE);
-        *id = GONE;
+        self.close_slot(slot, u64::MAX);
     }
 
     /// Oldest sample that is not sealed.

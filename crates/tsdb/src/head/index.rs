@@ -2,8 +2,10 @@
 //!
 //! Every pair of label name and value is kept once and has a number; a label set is the varints of
 //! its pairs' numbers in one arena, about 20 bytes for ten labels. A table of ids finds a label set
-//! by hash and comparison, so nothing is kept twice. Ids of series ascend; nothing is ever removed:
-//! [`Index::retain`] builds a new index of what is to stay.
+//! by hash and comparison, so nothing is kept twice. Ids of series ascend; [`Index::retain`] forgets
+//! many series at once and gives the others new ids.
+
+mod forget;
 
 use std::hash::BuildHasher;
 use std::ops::ControlFlow;
@@ -17,6 +19,7 @@ use storage::{NamedCount, StorageError};
 use super::postings::Postings;
 use crate::postings::{Bits, IdSet};
 use crate::select::{LabelIndex, PairId};
+pub(crate) use forget::FORGOTTEN;
 
 /// A label pair.
 #[derive(Debug, Clone, Copy)]
@@ -139,7 +142,9 @@ impl Index {
         self.find_set(&self.packed(labels)?)
     }
 
-    fn intern(&mut self, name: &str, value: &str) -> Result<u32, Full> {
+    /// The number of a label pair, which is made if it is new. Only for pairs of a series that is
+    /// entered then.
+    pub(crate) fn intern(&mut self, name: &str, value: &str) -> Result<u32, Full> {
         let name_id = match self.name_ids.get(name) {
             Some(&id) => id,
             None => {
@@ -153,9 +158,14 @@ impl Index {
                 id
             }
         };
-        if let Some(id) = self.find_pair(name_id, value) {
-            return Ok(id);
+        match self.find_pair(name_id, value) {
+            Some(id) => Ok(id),
+            None => self.add_pair(name_id, value),
         }
+    }
+
+    /// Adds a pair that is not there yet.
+    fn add_pair(&mut self, name_id: u32, value: &str) -> Result<u32, Full> {
         let id = u32::try_from(self.pairs.len()).map_err(|_| Full)?;
         let at = u32::try_from(self.text.len()).map_err(|_| Full)?;
         let length = u32::try_from(value.len()).map_err(|_| Full)?;
@@ -186,27 +196,46 @@ impl Index {
     /// Adds a series that is not there yet.
     pub(crate) fn insert(&mut self, labels: &Labels, home: u64) -> Result<u32, Full> {
         let mut packed = Vec::with_capacity(40);
-        let mut pairs = Vec::with_capacity(16);
         for (name, value) in labels {
-            let pair = self.intern(name, value)?;
-            varint::put(&mut packed, u64::from(pair));
-            pairs.push(pair);
+            varint::put(&mut packed, u64::from(self.intern(name, value)?));
         }
-        self.insert_packed(&packed, &pairs, home)
+        self.insert_packed(&packed, home)
     }
 
-    fn insert_packed(&mut self, packed: &[u8], pairs: &[u32], home: u64) -> Result<u32, Full> {
+    /// The id of the series with these pairs, which are sorted by name, and whether it is new: then
+    /// it is added and lives at `home`.
+    pub(crate) fn enter(&mut self, pairs: &[u32], home: u64) -> Result<(u32, bool), Full> {
+        let mut packed = Vec::with_capacity(40);
+        pairs
+            .iter()
+            .for_each(|&pair| varint::put(&mut packed, u64::from(pair)));
+        match self.find_set(&packed) {
+            Some(id) => Ok((id, false)),
+            None => Ok((self.insert_packed(&packed, home)?, true)),
+        }
+    }
+
+    fn insert_packed(&mut self, packed: &[u8], home: u64) -> Result<u32, Full> {
         let id = u32::try_from(self.homes.len()).map_err(|_| Full)?;
         let end = u32::try_from(self.sets.len() + packed.len()).map_err(|_| Full)?;
         self.sets.extend_from_slice(packed);
         self.set_ends.push(end);
         self.homes.push(home);
-        for &pair in pairs {
+        self.list(id);
+        Ok(id)
+    }
+
+    /// Puts a series into the lists of its pairs and the table of label sets.
+    fn list(&mut self, id: u32) {
+        let from = id.checked_sub(1).map_or(0, |b| self.set_ends[b as usize]);
+        let set = from as usize..self.set_ends[id as usize] as usize;
+        let mut reader = Reader::new(&self.sets[set.clone()]);
+        while let Ok(pair) = reader.varint() {
             self.postings[pair as usize].push(id);
             let name = self.pairs[pair as usize].name;
             self.names[name as usize].postings.push(id);
         }
-        let hash = self.hasher.hash_one(packed);
+        let hash = self.hasher.hash_one(&self.sets[set]);
         let Index {
             hasher,
             sets,
@@ -221,18 +250,6 @@ impl Index {
             };
             hasher.hash_one(&sets[from as usize..set_ends[id as usize] as usize])
         });
-        Ok(id)
-    }
-
-    /// An index of the series that are to stay, in the same order, and the new id of each old one.
-    pub(crate) fn retain(&self, keep: impl Fn(u32) -> bool) -> (Index, Vec<Option<u32>>) {
-        let mut kept = Index::default();
-        let mut moved = vec![None; self.len()];
-        for id in (0..self.len() as u32).filter(|&id| keep(id)) {
-            let copy = kept.insert(&self.labels(id), self.home(id));
-            moved[id as usize] = Some(copy.expect("a part of what fits, fits"));
-        }
-        (kept, moved)
     }
 
     fn pairs_named(&self, name: &str) -> &[u32] {
@@ -430,12 +447,23 @@ mod tests {
 
     #[test]
     fn forgets_what_is_not_kept() {
-        let (index, all) = index();
-        let (kept, moved) = index.retain(|id| (2..4).contains(&id));
-        assert_eq!(moved, [None, None, Some(0), Some(1), None, None]);
-        assert_eq!(kept.id_of(&all[3]), Some(1));
-        assert_eq!(kept.id_of(&all[0]), None);
-        assert_eq!(label_names(&kept, &[], 0).unwrap(), ["__name__", "host"]);
-        assert_eq!(kept.home(1), 7);
+        let (mut index, all) = index();
+        let moved = index.retain(|id| (2..4).contains(&id));
+        let gone = FORGOTTEN;
+        assert_eq!(moved, [gone, gone, 0, 1, gone, gone]);
+        assert_eq!(index.id_of(&all[3]), Some(1));
+        assert_eq!(index.id_of(&all[0]), None);
+        assert_eq!(label_names(&index, &[], 0).unwrap(), ["__name__", "host"]);
+        assert_eq!((index.home(1), index.pair_count()), (7, 3));
+        let b = [Matcher::equal("host", "b")];
+        assert_eq!(select(&index, &b).unwrap().into_vec(), [0, 1]);
+        // What is made afterwards finds its place.
+        let id = index.insert(&all[5], 9).unwrap();
+        assert_eq!((id, index.labels(2)), (2, all[5].clone()));
+        let pair = index.intern("host", "c").unwrap();
+        assert_eq!(index.enter(&[pair], 5), Ok((3, true)));
+        assert_eq!(index.enter(&[pair], 6), Ok((3, false)));
+        let c = [Matcher::equal("host", "c")];
+        assert_eq!(select(&index, &c).unwrap().into_vec(), [2, 3]);
     }
 }

@@ -189,7 +189,7 @@ impl Head {
         self.index.read().len()
     }
 
-    fn all_groups(&self) -> Vec<Arc<Group>> {
+    pub(crate) fn all_groups(&self) -> Vec<Arc<Group>> {
         let groups = self.groups.read();
         let mut all: Vec<_> = groups.by_id.values().cloned().collect();
         all.sort_unstable_by_key(|group| group.id);

@@ -257,24 +257,62 @@ impl Wal {
         result
     }
 
-    /// Writes a checkpoint that replaces all segments before `first`, and removes these.
-    pub(crate) fn write_checkpoint(&self, first: u64, frames: &[u8]) -> io::Result<()> {
+    /// Begins a checkpoint that is to replace all segments before `first`.
+    pub(crate) fn begin_checkpoint(&self, first: u64) -> io::Result<Checkpoint<'_>> {
         let path = checkpoint_path(&self.dir, first);
         let mut temporary = path.clone().into_os_string();
         temporary.push(TEMPORARY_SUFFIX);
         let temporary = PathBuf::from(temporary);
         let file = self.disk.create(&temporary)?;
-        file.append(SEGMENT_HEADER)?;
-        file.append(frames)?;
-        file.sync()?;
-        self.disk.rename(&temporary, &path)?;
-        self.disk.sync_dir(&self.dir)?;
-        let files = list(&*self.disk, &self.dir)?;
-        for number in files.segments.into_iter().filter(|&n| n < first) {
-            self.disk.remove_file(&segment_path(&self.dir, number))?;
+        Ok(Checkpoint {
+            wal: self,
+            first,
+            path,
+            temporary,
+            file,
+            frames: SEGMENT_HEADER.to_vec(),
+        })
+    }
+}
+
+/// So much of a checkpoint is in memory at a time.
+const CHECKPOINT_BYTES_MAX: usize = 1 << 20;
+
+/// A checkpoint that is being written.
+#[derive(Debug)]
+pub(crate) struct Checkpoint<'a> {
+    wal: &'a Wal,
+    first: u64,
+    path: PathBuf,
+    temporary: PathBuf,
+    file: Arc<dyn DiskFile>,
+    /// Whole frames that are not in the file yet.
+    pub(crate) frames: Vec<u8>,
+}
+
+impl Checkpoint<'_> {
+    /// Writes the frames so far if they are many.
+    pub(crate) fn spill(&mut self) -> io::Result<()> {
+        if self.frames.len() >= CHECKPOINT_BYTES_MAX {
+            self.file.append(&self.frames)?;
+            self.frames.clear();
         }
-        for number in files.checkpoints.into_iter().filter(|&n| n < first) {
-            self.disk.remove_file(&checkpoint_path(&self.dir, number))?;
+        Ok(())
+    }
+
+    /// Makes it valid, and removes the segments that it replaces.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        let Wal { disk, dir, .. } = self.wal;
+        self.file.append(&self.frames)?;
+        self.file.sync()?;
+        disk.rename(&self.temporary, &self.path)?;
+        disk.sync_dir(dir)?;
+        let files = list(&**disk, dir)?;
+        for number in files.segments.into_iter().filter(|&n| n < self.first) {
+            disk.remove_file(&segment_path(dir, number))?;
+        }
+        for number in files.checkpoints.into_iter().filter(|&n| n < self.first) {
+            disk.remove_file(&checkpoint_path(dir, number))?;
         }
         Ok(())
     }
@@ -342,7 +380,18 @@ mod tests {
             assert_eq!(wal.append(&frame_of(b"x")).unwrap().segment, n + 1);
             assert_eq!(wal.cut(), n + 1);
         }
-        wal.write_checkpoint(3, &frame_of(b"all")).unwrap();
+        let mut checkpoint = wal.begin_checkpoint(3).unwrap();
+        for _ in 0..2 {
+            let frame = frame_of(&[7; CHECKPOINT_BYTES_MAX]);
+            checkpoint.frames.extend(frame);
+            checkpoint.spill().unwrap();
+        }
+        checkpoint.frames.extend(frame_of(b"all"));
+        checkpoint.finish().unwrap();
+        let bytes = disk.map(&checkpoint_path(&dir, 3)).unwrap();
+        let frames = frame::Frames::new(&bytes, SEGMENT_HEADER.len());
+        let lengths: Vec<_> = frames.map(|frame| frame.unwrap().payload.len()).collect();
+        assert_eq!(lengths, [CHECKPOINT_BYTES_MAX, CHECKPOINT_BYTES_MAX, 3]);
         let files = list(&*disk, &dir).unwrap();
         assert_eq!((files.segments, files.checkpoints), (vec![3], vec![3]));
     }

@@ -55,10 +55,27 @@ pub(crate) fn put_define<'a>(
 
 /// A definition as it was read.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Define {
+pub(crate) struct Define<'a> {
     pub(crate) group: u32,
     pub(crate) labels: Labels,
-    pub(crate) series: Vec<(u32, Labels)>,
+    /// The table of label pairs.
+    pub(crate) pairs: Vec<(&'a str, &'a str)>,
+    /// Slots, and where in `members` their series end.
+    slots: Vec<(u32, usize)>,
+    /// Label sets as places in `pairs`, one after the other.
+    members: Vec<u32>,
+}
+
+impl Define<'_> {
+    /// Slots and the label sets of their series, as places in the table of pairs, by name.
+    pub(crate) fn series(&self) -> impl Iterator<Item = (u32, &[u32])> {
+        let mut from = 0;
+        self.slots.iter().map(move |&(slot, end)| {
+            let set = &self.members[from..end];
+            from = end;
+            (slot, set)
+        })
+    }
 }
 
 fn text<'a>(reader: &mut Reader<'a>) -> Result<&'a str, DecodeError> {
@@ -85,7 +102,7 @@ fn label_set<'a>(
 }
 
 /// Reads what [`put_define`] wrote.
-pub(crate) fn take_define(payload: &[u8]) -> Result<Define, DecodeError> {
+pub(crate) fn take_define(payload: &[u8]) -> Result<Define<'_>, DecodeError> {
     let reader = &mut Reader::new(payload);
     let group = group_id(reader)?;
     let count = reader.count(PAIRS_MAX)?;
@@ -93,22 +110,30 @@ pub(crate) fn take_define(payload: &[u8]) -> Result<Define, DecodeError> {
     let count = reader.count(reader.rest().len())?;
     let pairs: Vec<_> = (0..count).map(|_| pair(reader)).collect::<Result<_, _>>()?;
     let count = reader.count(reader.rest().len())?;
-    let mut series = Vec::with_capacity(count);
+    let mut slots = Vec::with_capacity(count);
+    let mut members = Vec::with_capacity(8 * count);
     let mut slot = 0u32;
     for _ in 0..count {
         let gap = u32::try_from(reader.varint()?).map_err(|_| DecodeError("slot"))?;
         slot = slot.checked_add(gap).ok_or(DecodeError("slot"))?;
-        let count = reader.count(PAIRS_MAX)?;
-        let labels = label_set((0..count).map(|_| {
+        let from = members.len();
+        for _ in 0..reader.count(PAIRS_MAX)? {
             let at = reader.count(pairs.len())?;
-            pairs.get(at).copied().ok_or(DecodeError("pair"))
-        }))?;
-        series.push((slot, labels));
+            let (name, _) = pairs.get(at).ok_or(DecodeError("pair"))?;
+            let before = members.get(from..).and_then(<[u32]>::last);
+            if before.is_some_and(|&before| pairs[before as usize].0 >= *name) {
+                return Err(DecodeError("label order"));
+            }
+            members.push(at as u32);
+        }
+        slots.push((slot, members.len()));
     }
     Ok(Define {
         group,
         labels,
-        series,
+        pairs,
+        slots,
+        members,
     })
 }
 
@@ -283,8 +308,10 @@ mod tests {
         let group = Labels::from_pairs([("job", "j")]);
         put_define(&mut out, 7, &group, series.iter().map(|(s, l)| (*s, l)));
         let back = take_define(&out).unwrap();
-        assert_eq!((back.group, back.labels), (7, group));
-        assert_eq!(back.series, series);
+        assert_eq!((back.group, &back.labels), (7, &group));
+        let labels = |set: &[u32]| Labels::from_pairs(set.iter().map(|&p| back.pairs[p as usize]));
+        let found: Vec<_> = back.series().map(|(s, set)| (s, labels(set))).collect();
+        assert_eq!(found, series);
         for cut in 0..out.len() {
             assert!(take_define(&out[..cut]).is_err(), "{cut}");
         }

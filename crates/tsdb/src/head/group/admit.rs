@@ -5,7 +5,8 @@ use hashbrown::HashMap;
 use model::STALE_NAN_BITS;
 use storage::{AppendOutcome, Sample, TimedSample};
 
-use super::{GONE, State, group_and_slot};
+use super::slots::slot_of;
+use super::{GONE, State, group_and_key};
 use crate::head::chunk_files::{Chunk, ChunkFiles};
 use crate::wal::record::Timed;
 
@@ -84,11 +85,12 @@ fn compare(newest: (i64, u64), at_ms: i64, bits: u64) -> Verdict {
 }
 
 impl State {
-    fn knows(&self, slot: u32) -> bool {
-        match self.series.get(slot as usize) {
-            Some(&id) => self.gone == 0 || id != GONE,
-            None => false,
-        }
+    /// The slot of a series that the group has.
+    #[inline]
+    fn slot(&self, key: u32) -> Option<u32> {
+        let slot = slot_of(key);
+        let id = *self.series.get(slot as usize)?;
+        (self.spare.is_current(key) && (self.gone == 0 || id != GONE)).then_some(slot)
     }
 
     /// The newest sample of a slot.
@@ -128,14 +130,14 @@ impl State {
     ) {
         let fresh = at_ms > self.max_ms;
         for sample in samples {
-            let (group, slot) = group_and_slot(sample.series);
+            let (group, key) = group_and_key(sample.series);
             if group != id {
                 continue;
             }
-            if !self.knows(slot) {
+            let Some(slot) = self.slot(key) else {
                 outcome.unknown.push(sample.series);
                 continue;
-            }
+            };
             let bits = sample.value.to_bits();
             let at = slot as usize;
             let verdict = if at_ms < check.floor_ms {
@@ -201,11 +203,10 @@ impl State {
         taken: &mut Taken,
         outcome: &mut AppendOutcome,
     ) {
-        let (_, slot) = group_and_slot(sample.series);
-        if !self.knows(slot) {
+        let Some(slot) = self.slot(group_and_key(sample.series).1) else {
             outcome.unknown.push(sample.series);
             return;
-        }
+        };
         let (at_ms, bits) = (sample.timestamp_ms, sample.value.to_bits());
         let at = slot as usize;
         let row = (taken.row_count > 0 && taken.values.has(at))
