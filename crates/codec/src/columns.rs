@@ -4,10 +4,16 @@
 //! [`crate::ints`] does it; each residual then becomes one *class* byte (its bit length and its
 //! three highest bits) and a *tail* of the bits below, which are noise and are stored as they are.
 //! The class bytes of all columns of the page go through zstd together, where columns of the same
-//! kind share what they learn; the tails stay addressable column by column. Percentages become the two
-//! columns of whole numbers that they are quotients of, and a third that corrects last places.
-//! Other columns are [`crate::floats`] (XOR, raw), a constant, or say that they equal an earlier
-//! column.
+//! kind share what they learn; the tails stay addressable column by column.
+//!
+//! A column may follow from others of its page, and then takes next to nothing: what is free from
+//! what is used, a percentage from both, a usage from the steps of a counter and of a clock
+//! (`relations`). Other percentages become the two columns of whole numbers that they are
+//! quotients of, of ticks in float seconds (`ticks`) or of anything (`quotient`), and a third that
+//! corrects last places. Reading such a column reads those that it rests on.
+//!
+//! All other columns are [`crate::floats`] (XOR, raw), a constant, or say that they equal an
+//! earlier column.
 //!
 //! ```text
 //! page   = size headers  (size << 1 | packed) frame  tails
@@ -15,7 +21,13 @@
 //!        | 2 distance                          ; the same values as so many columns before
 //!        | 3 size                              ; `size` bytes of the tails hold a `floats` column
 //!        | 4 factor whole whole whole          ; factor * first / second, plus third last places
+//!        | 5 flags factor operand operand whole; the same; flag 1: first / second * factor
+//!        | 6 n { column sign } whole           ; a sum of columns (column << 1 | minus) and numbers
 //!        | classes
+//! operand = 0 bits64 | 1 signed | classes      ; numbers
+//!        | 2 column | 3 column                 ; another column; its steps, the first of which is 0
+//!        | 4 shift whole whole                 ; ticks in seconds, and how many 2^-shift they are off
+//!        | 5 column                            ; what another column, a ratio, is divided by
 //! whole  = 1 signed | classes
 //! classes = 128 + scale << 4 + exceptions << 3 + shape << 2 + predictor
 //!          [n { gap bits64 }] first [step] divisor middle size
@@ -29,6 +41,9 @@
 mod decode;
 mod encode;
 mod quotient;
+mod ratio;
+mod relations;
+mod ticks;
 
 pub use decode::{DecodeScratch, Page};
 pub use encode::{Scratch, encode};
@@ -38,7 +53,17 @@ const CONSTANT_WHOLE: u8 = 1;
 const SAME: u8 = 2;
 const FLOATS: u8 = 3;
 const QUOTIENT: u8 = 4;
+const RATIO: u8 = 5;
+const SUM: u8 = 6;
 const CLASSES: u8 = 128;
+
+/// Operands of a ratio, besides constants and classes.
+const OF_COLUMN: u8 = 2;
+const OF_STEPS: u8 = 3;
+const OF_SECONDS: u8 = 4;
+const OF_DENOMINATOR: u8 = 5;
+/// Set if a ratio is multiplied after dividing.
+const AFTER: u8 = 1;
 
 /// Residuals below this are a class of their own, without a tail.
 const PLAIN: u64 = 16;

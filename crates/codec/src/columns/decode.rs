@@ -1,8 +1,9 @@
 //! Reading pages: headers and classes at once, columns one by one.
 
 use super::{
-    AROUND, CLASS_TABLE, CLASSES, CONSTANT, CONSTANT_WHOLE, EXCEPTIONS, FIRST, FLOATS, LAST, LINE,
-    QUOTIENT, SAME, quotient,
+    AFTER, AROUND, CLASS_TABLE, CLASSES, CONSTANT, CONSTANT_WHOLE, EXCEPTIONS, FIRST, FLOATS, LAST,
+    LINE, OF_COLUMN, OF_DENOMINATOR, OF_SECONDS, OF_STEPS, QUOTIENT, RATIO, SAME, SUM, ratio,
+    ticks,
 };
 use crate::DecodeError;
 use crate::bits::BitReader;
@@ -13,7 +14,8 @@ use crate::varint::{Reader, unzigzag};
 #[derive(Debug)]
 pub struct Page {
     columns: Vec<Column>,
-    wholes: Vec<[Whole; 3]>,
+    ratios: Vec<Ratio>,
+    sums: Vec<Sum>,
     classes: Vec<u8>,
 }
 
@@ -27,16 +29,55 @@ enum Column {
         size: usize,
     },
     Classes(Classes),
-    /// A factor, and where in [`Page::wholes`] its three parts are.
-    Quotient(u8, usize),
+    /// Where in [`Page::ratios`] it is.
+    Ratio(usize),
+    /// Where in [`Page::sums`] it is.
+    Sum(usize),
 }
 
-/// A part of a quotient.
+/// Whole numbers.
 #[derive(Debug, Clone, Copy)]
 enum Whole {
     Constant(i64),
     Classes(Classes),
 }
+
+/// `factor * numerator / denominator`, or the factor `after` that, plus last places.
+#[derive(Debug)]
+struct Ratio {
+    factor: u64,
+    after: bool,
+    numerator: Operand,
+    denominator: Operand,
+    corrections: Whole,
+}
+
+/// What is divided.
+#[derive(Debug)]
+enum Operand {
+    Whole(Whole),
+    Constant(f64),
+    /// The values of another column.
+    Column(usize),
+    /// What each value of another column is above the one before.
+    Steps(usize),
+    /// Float seconds: ticks, and how many places of `2^-shift` they are off.
+    Seconds(u32, Whole, Whole),
+    /// What another column, a ratio, is divided by.
+    DenominatorOf(usize),
+}
+
+/// Columns to add up; those with `true` are taken away.
+#[derive(Debug)]
+struct Sum {
+    terms: Vec<(usize, bool)>,
+    rest: Whole,
+}
+
+/// A ratio of a sum of plain columns is as deep as encoding goes.
+const DEPTH_MAX: u32 = 3;
+/// Most terms of a sum.
+const TERMS_MAX: usize = 4;
 
 #[derive(Debug, Clone, Copy)]
 struct Classes {
@@ -75,21 +116,39 @@ impl Page {
             size: headers.len(),
             class_at: 0,
             tail_at: bytes.len() - reader.rest().len(),
-            wholes: Vec::new(),
+            counts,
+            ratios: Vec::new(),
+            sums: Vec::new(),
         };
         let mut columns = Vec::with_capacity(counts.len());
         for &count in counts {
-            let column = headers.column(count, &columns, counts)?;
+            let column = headers.column(count, &columns)?;
             columns.push(column);
         }
         if headers.tail_at > bytes.len() || !headers.reader.is_empty() {
             return Err(DecodeError("length"));
         }
-        let (class_count, wholes) = (headers.class_at, headers.wholes);
-        let classes = unpack(frame, packed, class_count)?;
+        let Headers {
+            class_at,
+            ratios,
+            sums,
+            ..
+        } = headers;
+        let shared = |operand: &Operand| match operand {
+            Operand::DenominatorOf(other) => match columns[*other] {
+                Column::Ratio(at) => !matches!(ratios[at].denominator, Operand::DenominatorOf(_)),
+                _ => false,
+            },
+            _ => true,
+        };
+        if !ratios.iter().all(|ratio| shared(&ratio.denominator)) {
+            return Err(DecodeError("denominator"));
+        }
+        let classes = unpack(frame, packed, class_at)?;
         Ok(Page {
             columns,
-            wholes,
+            ratios,
+            sums,
             classes,
         })
     }
@@ -98,7 +157,8 @@ impl Page {
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         self.columns.capacity() * size_of::<Column>()
-            + self.wholes.capacity() * size_of::<[Whole; 3]>()
+            + self.ratios.capacity() * size_of::<Ratio>()
+            + self.sums.len() * (size_of::<Sum>() + TERMS_MAX * size_of::<(usize, bool)>())
             + self.classes.capacity()
     }
 
@@ -114,20 +174,36 @@ impl Page {
         scratch: &mut DecodeScratch,
         out: &mut Vec<f64>,
     ) -> Result<(), DecodeError> {
+        self.decode_at(DEPTH_MAX, bytes, (column, count), scratch, out)
+    }
+
+    /// As [`Page::decode`]; `depth` is how many relations may still be followed.
+    fn decode_at(
+        &self,
+        depth: u32,
+        bytes: &[u8],
+        (column, count): (usize, usize),
+        scratch: &mut DecodeScratch,
+        out: &mut Vec<f64>,
+    ) -> Result<(), DecodeError> {
+        let depth = depth.checked_sub(1).ok_or(DecodeError("relations"))?;
         match *self.columns.get(column).ok_or(DecodeError("column"))? {
             Column::Empty => Ok(()),
             Column::Constant(value) => {
                 out.resize(out.len() + count, value);
                 Ok(())
             }
-            // Points at a column that is no `Same` itself: `parse_header` sees to it.
-            Column::Same(other) => self.decode(bytes, other, count, scratch, out),
+            // Points at a column that is no `Same` itself: `Headers::column` sees to it.
+            Column::Same(other) => self.decode_at(depth + 1, bytes, (other, count), scratch, out),
             Column::Floats { at, size } => {
                 let bytes = bytes.get(at..at + size).ok_or(DecodeError("length"))?;
                 floats::decode(&mut Reader::new(bytes), count, scratch, out)
             }
             Column::Classes(column) => column.decode(bytes, &self.classes, count, out),
-            Column::Quotient(factor, at) => self.decode_quotient(bytes, factor, at, count, out),
+            Column::Ratio(at) => {
+                self.decode_ratio(depth, bytes, (&self.ratios[at], count), scratch, out)
+            }
+            Column::Sum(at) => self.decode_sum(depth, bytes, (&self.sums[at], count), scratch, out),
         }
     }
 }
@@ -140,16 +216,13 @@ struct Headers<'a> {
     size: usize,
     class_at: usize,
     tail_at: usize,
-    wholes: Vec<[Whole; 3]>,
+    counts: &'a [usize],
+    ratios: Vec<Ratio>,
+    sums: Vec<Sum>,
 }
 
 impl Headers<'_> {
-    fn column(
-        &mut self,
-        count: usize,
-        columns: &[Column],
-        counts: &[usize],
-    ) -> Result<Column, DecodeError> {
+    fn column(&mut self, count: usize, columns: &[Column]) -> Result<Column, DecodeError> {
         if count == 0 {
             return Ok(Column::Empty);
         }
@@ -160,7 +233,7 @@ impl Headers<'_> {
                 let distance = self.reader.count(columns.len())?;
                 let other = columns.len() - distance;
                 if distance == 0
-                    || counts[other] != count
+                    || self.counts[other] != count
                     || matches!(columns[other], Column::Same(_))
                 {
                     return Err(DecodeError("reference"));
@@ -172,17 +245,87 @@ impl Headers<'_> {
                 Column::Floats { at, size }
             }
             QUOTIENT => {
-                let factor = self.reader.byte()?;
-                let parts = [self.whole(count)?, self.whole(count)?, self.whole(count)?];
-                self.wholes.push(parts);
-                Column::Quotient(factor, self.wholes.len() - 1)
+                let ratio = Ratio {
+                    factor: u64::from(self.reader.byte()?),
+                    after: false,
+                    numerator: Operand::Whole(self.whole(count)?),
+                    denominator: Operand::Whole(self.whole(count)?),
+                    corrections: self.whole(count)?,
+                };
+                self.ratios.push(ratio);
+                Column::Ratio(self.ratios.len() - 1)
+            }
+            RATIO => {
+                let flags = self.reader.byte()?;
+                if flags > AFTER {
+                    return Err(DecodeError("ratio"));
+                }
+                let ratio = Ratio {
+                    factor: self.reader.varint()?,
+                    after: flags & AFTER != 0,
+                    numerator: self.operand(count)?,
+                    denominator: self.operand(count)?,
+                    corrections: self.whole(count)?,
+                };
+                if matches!(ratio.numerator, Operand::DenominatorOf(_)) {
+                    return Err(DecodeError("ratio"));
+                }
+                self.ratios.push(ratio);
+                Column::Ratio(self.ratios.len() - 1)
+            }
+            SUM => {
+                let mut terms = Vec::with_capacity(TERMS_MAX);
+                for _ in 0..self.reader.count(TERMS_MAX)? {
+                    let term = self.reader.count(usize::MAX / 2)?;
+                    terms.push((self.reference(term >> 1, count)?, term & 1 == 1));
+                }
+                let rest = self.whole(count)?;
+                self.sums.push(Sum { terms, rest });
+                Column::Sum(self.sums.len() - 1)
             }
             tag => Column::Classes(self.classes(tag, count)?),
         })
     }
 
+    /// Another column with as many values; it may come later.
+    fn reference(&self, column: usize, count: usize) -> Result<usize, DecodeError> {
+        match self.counts.get(column) {
+            Some(&of_other) if of_other == count => Ok(column),
+            _ => Err(DecodeError("reference")),
+        }
+    }
+
+    fn operand(&mut self, count: usize) -> Result<Operand, DecodeError> {
+        let tag = self.reader.byte()?;
+        Ok(match tag {
+            CONSTANT => Operand::Constant(f64::from_bits(self.reader.u64_le()?)),
+            OF_COLUMN | OF_STEPS | OF_DENOMINATOR => {
+                let other = self.reader.count(self.counts.len())?;
+                let other = self.reference(other, count)?;
+                match tag {
+                    OF_COLUMN => Operand::Column(other),
+                    OF_STEPS => Operand::Steps(other),
+                    _ => Operand::DenominatorOf(other),
+                }
+            }
+            OF_SECONDS => {
+                let shift = u32::from(self.reader.byte()?);
+                if shift > 63 {
+                    return Err(DecodeError("shift"));
+                }
+                Operand::Seconds(shift, self.whole(count)?, self.whole(count)?)
+            }
+            tag => Operand::Whole(self.whole_of(tag, count)?),
+        })
+    }
+
     fn whole(&mut self, count: usize) -> Result<Whole, DecodeError> {
-        Ok(match self.reader.byte()? {
+        let tag = self.reader.byte()?;
+        self.whole_of(tag, count)
+    }
+
+    fn whole_of(&mut self, tag: u8, count: usize) -> Result<Whole, DecodeError> {
+        Ok(match tag {
             CONSTANT_WHOLE => Whole::Constant(self.reader.signed()?),
             tag => {
                 let classes = self.classes(tag, count)?;
@@ -242,29 +385,99 @@ impl Headers<'_> {
 }
 
 impl Page {
-    fn decode_quotient(
+    fn decode_ratio(
         &self,
+        depth: u32,
         bytes: &[u8],
-        factor: u8,
-        at: usize,
-        count: usize,
+        (ratio, count): (&Ratio, usize),
+        scratch: &mut DecodeScratch,
         out: &mut Vec<f64>,
     ) -> Result<(), DecodeError> {
-        let mut parts = [Vec::new(), Vec::new(), Vec::new()];
-        for (whole, part) in self.wholes[at].iter().zip(&mut parts) {
-            part.reserve(count);
-            match whole {
-                Whole::Constant(value) => part.resize(count, *value),
-                Whole::Classes(classes) => {
-                    let (classes_of, tails) = classes.bytes(bytes, &self.classes, count)?;
-                    classes.run(classes_of, tails, |whole| part.push(whole))?;
-                }
+        let numerators = self.operand(depth, bytes, (&ratio.numerator, count), scratch)?;
+        let denominators = self.operand(depth, bytes, (&ratio.denominator, count), scratch)?;
+        let corrections = self.whole(bytes, &ratio.corrections, count)?;
+        let parts = numerators.iter().zip(&denominators).zip(&corrections);
+        out.extend(parts.map(|((&n, &d), &places)| {
+            ratio::corrected(ratio::value(ratio.factor, ratio.after, n, d), places)
+        }));
+        Ok(())
+    }
+
+    fn decode_sum(
+        &self,
+        depth: u32,
+        bytes: &[u8],
+        (sum, count): (&Sum, usize),
+        scratch: &mut DecodeScratch,
+        out: &mut Vec<f64>,
+    ) -> Result<(), DecodeError> {
+        let mut total = self.whole(bytes, &sum.rest, count)?;
+        let mut values = Vec::new();
+        for &(column, negative) in &sum.terms {
+            values.clear();
+            self.decode_at(depth, bytes, (column, count), scratch, &mut values)?;
+            for (total, &value) in total.iter_mut().zip(&values) {
+                // Terms are whole; damaged ones become something, but do not panic.
+                let value = value as i64;
+                *total = match negative {
+                    true => total.wrapping_sub(value),
+                    false => total.wrapping_add(value),
+                };
             }
         }
-        let [numerators, denominators, corrections] = &parts;
-        let parts = numerators.iter().zip(denominators).zip(corrections);
-        out.extend(parts.map(|((&n, &d), &c)| quotient::value(factor, n, d, c)));
+        out.extend(total.iter().map(|&total| total as f64));
         Ok(())
+    }
+
+    fn operand(
+        &self,
+        depth: u32,
+        bytes: &[u8],
+        (operand, count): (&Operand, usize),
+        scratch: &mut DecodeScratch,
+    ) -> Result<Vec<f64>, DecodeError> {
+        let mut values = Vec::new();
+        match operand {
+            Operand::Constant(value) => values.resize(count, *value),
+            Operand::Whole(whole) => {
+                let wholes = self.whole(bytes, whole, count)?;
+                values.extend(wholes.iter().map(|&whole| whole as f64));
+            }
+            Operand::Column(column) => {
+                self.decode_at(depth, bytes, (*column, count), scratch, &mut values)?;
+            }
+            Operand::Steps(column) => {
+                self.decode_at(depth, bytes, (*column, count), scratch, &mut values)?;
+                ratio::to_steps(&mut values);
+            }
+            Operand::Seconds(shift, passed, off) => {
+                let passed = self.whole(bytes, passed, count)?;
+                let off = self.whole(bytes, off, count)?;
+                let parts = passed.iter().zip(&off);
+                values.extend(parts.map(|(&passed, &off)| ticks::value(passed, off, *shift)));
+            }
+            Operand::DenominatorOf(column) => match self.columns.get(*column) {
+                // Is no `DenominatorOf` itself: `Page::parse` sees to it.
+                Some(&Column::Ratio(at)) => {
+                    let of_other = (&self.ratios[at].denominator, count);
+                    return self.operand(depth, bytes, of_other, scratch);
+                }
+                _ => return Err(DecodeError("denominator")),
+            },
+        }
+        Ok(values)
+    }
+
+    fn whole(&self, bytes: &[u8], whole: &Whole, count: usize) -> Result<Vec<i64>, DecodeError> {
+        let mut values = Vec::with_capacity(count);
+        match whole {
+            Whole::Constant(value) => values.resize(count, *value),
+            Whole::Classes(classes) => {
+                let (classes_of, tails) = classes.bytes(bytes, &self.classes, count)?;
+                classes.run(classes_of, tails, |whole| values.push(whole))?;
+            }
+        }
+        Ok(values)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Writing pages: how each column is planned and put down.
 
 use super::quotient::{self, Quotients};
+use super::relations::{self, Relation, Term};
+use super::ticks::{self, Seconds, Share};
 use super::{
-    AROUND, CLASSES, CONSTANT, CONSTANT_WHOLE, EXCEPTIONS, FIRST, FLOATS, LAST, LINE, QUOTIENT,
-    SAME, class_of,
+    AFTER, AROUND, CLASSES, CONSTANT, CONSTANT_WHOLE, EXCEPTIONS, FIRST, FLOATS, LAST, LINE,
+    OF_COLUMN, OF_DENOMINATOR, OF_SECONDS, OF_STEPS, QUOTIENT, RATIO, SAME, SUM, class_of, ratio,
 };
 use crate::bits::BitWriter;
 use crate::varint::{self, zigzag};
@@ -27,6 +29,13 @@ struct Plan {
 pub struct Scratch {
     floats: floats::Scratch,
     quotients: Quotients,
+    relations: relations::Scratch,
+    same: Vec<Option<usize>>,
+    share: Share,
+    /// Denominators of shares of time in this page, and their columns.
+    denominators: Vec<(usize, Seconds)>,
+    corrections: Vec<i64>,
+    operands: [Vec<f64>; 2],
     plain: Vec<u8>,
     residuals: Vec<i64>,
     sorted: Vec<i64>,
@@ -44,6 +53,12 @@ impl Default for Scratch {
         Scratch {
             floats: floats::Scratch::default(),
             quotients: Quotients::default(),
+            relations: relations::Scratch::default(),
+            same: Vec::new(),
+            share: Share::default(),
+            denominators: Vec::new(),
+            corrections: Vec::new(),
+            operands: [Vec::new(), Vec::new()],
             plain: Vec::new(),
             residuals: Vec::new(),
             sorted: Vec::new(),
@@ -75,20 +90,44 @@ pub fn encode(values: &[f64], counts: &[usize], scratch: &mut Scratch, out: &mut
     scratch.classes.clear();
     scratch.tails.clear();
     scratch.hashes.clear();
+    scratch.denominators.clear();
+    scratch.same.clear();
+    let starts = |counts: &[usize]| counts.iter().sum::<usize>();
     let mut from = 0;
     for (at, &count) in counts.iter().enumerate() {
         let column = &values[from..from + count];
-        if count > 0 {
-            match same_before(at, column, values, counts, &mut scratch.hashes) {
-                Some(distance) => {
-                    scratch.headers.push(SAME);
-                    varint::put(&mut scratch.headers, distance as u64);
-                }
-                None => encode_column(column, scratch),
+        let same = match count {
+            0 => None,
+            _ => same_before(at, column, values, counts, &mut scratch.hashes),
+        };
+        scratch.same.push(same);
+        from += count;
+    }
+    let mut search = std::mem::take(&mut scratch.relations);
+    let same = |at: usize| scratch.same[at].is_some();
+    let found = relations::find(values, counts, same, &mut search);
+    let mut from = 0;
+    for (at, &count) in counts.iter().enumerate() {
+        let column = &values[from..from + count];
+        let of = |other: usize| {
+            let from = starts(&counts[..other]);
+            &values[from..from + counts[other]]
+        };
+        match (scratch.same[at], found[at]) {
+            _ if count == 0 => {}
+            (Some(distance), _) => {
+                scratch.headers.push(SAME);
+                varint::put(&mut scratch.headers, distance as u64);
             }
+            (None, Some(Relation::Sum(first, second))) => {
+                put_sum(column, (first, second), of, scratch);
+            }
+            (None, Some(relation)) => encode_related(at, column, relation, of, scratch),
+            (None, None) => encode_column(at, column, scratch),
         }
         from += count;
     }
+    scratch.relations = search;
     varint::put_bytes(out, &scratch.headers);
     put_frame(scratch, out);
     out.extend_from_slice(&scratch.tails);
@@ -127,7 +166,7 @@ fn same_before(
     distance
 }
 
-fn encode_column(column: &[f64], scratch: &mut Scratch) {
+fn encode_column(at: usize, column: &[f64], scratch: &mut Scratch) {
     let first = column[0];
     if column.iter().all(|v| v.to_bits() == first.to_bits()) {
         if let Some(whole) = floats::whole(first) {
@@ -152,12 +191,178 @@ fn encode_column(column: &[f64], scratch: &mut Scratch) {
     let mut plain = std::mem::take(&mut scratch.plain);
     plain.clear();
     floats::encode_inexact(column, &mut plain);
-    if !encode_quotients(column, plain.len(), scratch) {
+    let written = encode_seconds(at, column, plain.len(), scratch)
+        || encode_quotients(column, plain.len(), scratch);
+    if !written {
         scratch.headers.push(FLOATS);
         varint::put(&mut scratch.headers, plain.len() as u64);
         scratch.tails.extend_from_slice(&plain);
     }
     scratch.plain = plain;
+}
+
+/// Writes the sum of columns that the column is, and what it is beyond them all along.
+fn put_sum<'v>(
+    column: &[f64],
+    (first, second): (Term, Option<Term>),
+    of: impl Fn(usize) -> &'v [f64],
+    scratch: &mut Scratch,
+) {
+    let headers = &mut scratch.headers;
+    headers.push(SUM);
+    varint::put(headers, 1 + u64::from(second.is_some()));
+    let mut rest = column[0] as i64;
+    for term in [Some(first), second].into_iter().flatten() {
+        varint::put(
+            headers,
+            (term.column as u64) << 1 | u64::from(term.negative),
+        );
+        let value = of(term.column)[0] as i64;
+        rest = match term.negative {
+            true => rest.wrapping_add(value),
+            false => rest.wrapping_sub(value),
+        };
+    }
+    headers.push(CONSTANT_WHOLE);
+    varint::put_signed(headers, rest);
+}
+
+/// Writes the column as a quotient of others if its last places agree well enough.
+fn encode_related<'v>(
+    at: usize,
+    column: &[f64],
+    relation: Relation,
+    of: impl Fn(usize) -> &'v [f64],
+    scratch: &mut Scratch,
+) {
+    let [mut numerators, mut denominators] = std::mem::take(&mut scratch.operands);
+    numerators.clear();
+    denominators.clear();
+    let mut headers = vec![RATIO];
+    match relation {
+        Relation::Share {
+            column: other,
+            factor,
+            after,
+            divisor,
+        } => {
+            numerators.extend_from_slice(of(other));
+            denominators.resize(column.len(), divisor);
+            headers.push(if after { AFTER } else { 0 });
+            varint::put(&mut headers, u64::from(factor));
+            headers.push(OF_COLUMN);
+            varint::put(&mut headers, other as u64);
+            headers.push(CONSTANT);
+            headers.extend_from_slice(&divisor.to_bits().to_le_bytes());
+        }
+        Relation::Steps {
+            numerator,
+            denominator,
+            factor,
+        } => {
+            for (values, other) in [
+                (&mut numerators, numerator),
+                (&mut denominators, denominator),
+            ] {
+                values.extend_from_slice(of(other));
+                ratio::to_steps(values);
+            }
+            headers.push(AFTER);
+            varint::put(&mut headers, factor);
+            for other in [numerator, denominator] {
+                headers.push(OF_STEPS);
+                varint::put(&mut headers, other as u64);
+            }
+        }
+        Relation::Sum(..) => {}
+    }
+    let (factor, after) = match relation {
+        Relation::Share { factor, after, .. } => (u64::from(factor), after),
+        Relation::Steps { factor, .. } => (factor, true),
+        Relation::Sum(..) => (1, false),
+    };
+    let mut corrections = std::mem::take(&mut scratch.corrections);
+    corrections.clear();
+    let parts = column.iter().zip(numerators.iter().zip(&denominators));
+    corrections.extend(
+        parts.map(|(&value, (&n, &d))| ratio::correction(value, ratio::value(factor, after, n, d))),
+    );
+    let plan = plan(&corrections, scratch);
+    // A last place off here and there; more means that the relation is by chance.
+    if plan.bits < (corrections.len() * 16) as f32 {
+        scratch.headers.extend_from_slice(&headers);
+        put_whole(&corrections, &plan, scratch);
+    } else {
+        encode_column(at, column, scratch);
+    }
+    scratch.corrections = corrections;
+    scratch.operands = [numerators, denominators];
+}
+
+/// Writes the column as shares of time if that takes clearly less than `plain_size`.
+fn encode_seconds(at: usize, column: &[f64], plain_size: usize, scratch: &mut Scratch) -> bool {
+    let mut share = std::mem::take(&mut scratch.share);
+    let denominators = std::mem::take(&mut scratch.denominators);
+    let of_other = denominators.iter().find(|(_, denominators)| {
+        denominators.ticks.len() == column.len()
+            && ticks::find_with(column, denominators, &mut share)
+    });
+    let of_other = of_other.map(|&(other, _)| other);
+    scratch.denominators = denominators;
+    let mut quotients = std::mem::take(&mut scratch.quotients);
+    let found = of_other.is_some()
+        || quotient::find_ticks(column, &mut quotients)
+            && ticks::find(column, &quotients, &mut share);
+    scratch.quotients = quotients;
+    let written = found && put_share(at, &share, of_other, plain_size, scratch);
+    if written && of_other.is_none() {
+        let denominators = share.denominators.clone();
+        scratch.denominators.push((at, denominators));
+    }
+    scratch.share = share;
+    written
+}
+
+fn put_share(
+    at: usize,
+    share: &Share,
+    of_other: Option<usize>,
+    plain_size: usize,
+    scratch: &mut Scratch,
+) -> bool {
+    let own = of_other.is_none();
+    let seconds = |seconds: &Seconds, scratch: &mut Scratch| {
+        [&seconds.ticks, &seconds.off].map(|part| plan(part, scratch))
+    };
+    let numerators = seconds(&share.numerators, scratch);
+    let denominators = own.then(|| seconds(&share.denominators, scratch));
+    let corrections = plan(&share.corrections, scratch);
+    let all = numerators.iter().chain(denominators.iter().flatten());
+    let bits: f32 = all.map(|plan| plan.bits).sum::<f32>() + corrections.bits;
+    if bits / 8.0 + 16.0 > 0.9 * plain_size as f32 {
+        return false;
+    }
+    debug_assert!(of_other.is_none_or(|other| other < at));
+    scratch.headers.extend_from_slice(&[RATIO, 0, 100]);
+    put_seconds(&share.numerators, &numerators, scratch);
+    match (of_other, denominators) {
+        (Some(other), _) => {
+            scratch.headers.push(OF_DENOMINATOR);
+            varint::put(&mut scratch.headers, other as u64);
+        }
+        (None, Some(plans)) => put_seconds(&share.denominators, &plans, scratch),
+        (None, None) => {}
+    }
+    put_whole(&share.corrections, &corrections, scratch);
+    true
+}
+
+fn put_seconds(seconds: &Seconds, plans: &[Plan; 2], scratch: &mut Scratch) {
+    scratch
+        .headers
+        .extend_from_slice(&[OF_SECONDS, seconds.shift as u8]);
+    put_whole(&seconds.ticks, &plans[0], scratch);
+    put_whole(&seconds.off, &plans[1], scratch);
 }
 
 /// Writes the column as quotients if that takes clearly less than `plain_size`; they are slower.

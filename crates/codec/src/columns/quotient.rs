@@ -9,6 +9,8 @@
 //! two scrapes), so the last ones are tried first; the fraction would be in lowest terms, where
 //! the common denominator no longer shows.
 
+use super::ratio;
+
 /// Denominators of which a few were seen are tried before a fraction is searched.
 const CANDIDATES_MAX: usize = 8;
 /// How far from the last denominator others are tried: clock ticks more or less between scrapes.
@@ -49,11 +51,20 @@ pub(super) struct Quotients {
     pub(super) corrections: Vec<i64>,
 }
 
-/// The value that encoding and decoding agree on.
+/// The value that encoding and decoding agree on, before corrections.
 #[inline]
-pub(super) fn value(factor: u8, numerator: i64, denominator: i64, correction: i64) -> f64 {
-    let quotient = f64::from(factor) * (numerator as f64) / (denominator as f64);
-    f64::from_bits(quotient.to_bits().wrapping_add(correction as u64))
+fn value(factor: u8, numerator: i64, denominator: i64) -> f64 {
+    ratio::value(
+        u64::from(factor),
+        false,
+        numerator as f64,
+        denominator as f64,
+    )
+}
+
+/// Fills `found` with shares of ticks in percent; false if the values are none.
+pub(super) fn find_ticks(values: &[f64], found: &mut Quotients) -> bool {
+    find_with(values, 100, TICKS, found)
 }
 
 /// Fills `found`; false if the values are no quotients.
@@ -107,12 +118,10 @@ fn find_with(values: &[f64], factor: u8, bounds: Bounds, found: &mut Quotients) 
         if misses > values.len() / 16 {
             return false;
         }
-        let plain = value(factor, numerator, last, 0);
+        let plain = value(factor, numerator, last);
         found.numerators.push(numerator);
         found.denominators.push(last);
-        found
-            .corrections
-            .push(v.to_bits().wrapping_sub(plain.to_bits()) as i64);
+        found.corrections.push(ratio::correction(v, plain));
     }
     true
 }
@@ -183,7 +192,8 @@ mod tests {
             .zip(&quotients.denominators)
             .zip(&quotients.corrections);
         for (((&n, &d), &c), v) in parts.zip(values) {
-            assert_eq!(value(quotients.factor, n, d, c).to_bits(), v.to_bits());
+            let found = ratio::corrected(value(quotients.factor, n, d), c);
+            assert_eq!(found.to_bits(), v.to_bits());
         }
         if let Some(denominator) = denominator {
             assert!(

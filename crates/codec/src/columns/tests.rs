@@ -1,4 +1,5 @@
 use super::*;
+use crate::varint;
 use proptest::prelude::*;
 
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -106,6 +107,151 @@ fn percentages_are_quotients() {
     );
 }
 
+/// Ticks of a processor, and what an agent makes of them: user, system, idle and the shares.
+fn shares_of_time(seed: u64, count: usize) -> Vec<Vec<f64>> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut ticks = [4_000_123u64, 1_500_321, 90_000_987];
+    let seconds = |ticks: &[u64; 3]| ticks.map(|t| t as f64 / 100.0);
+    let mut before = seconds(&ticks);
+    let mut shares = vec![Vec::new(); 3];
+    for _ in 0..count {
+        let (user, system) = (rng.u64(1..400), rng.u64(1..90));
+        let idle = 1_498 + rng.u64(0..5) - user - system;
+        for (ticks, spent) in ticks.iter_mut().zip([user, system, idle]) {
+            *ticks += spent;
+        }
+        let now = seconds(&ticks);
+        let passed = now.iter().sum::<f64>() - before.iter().sum::<f64>();
+        for (at, shares) in shares.iter_mut().enumerate() {
+            shares.push(100.0 * (now[at] - before[at]) / passed);
+        }
+        before = now;
+    }
+    shares
+}
+
+#[test]
+fn shares_of_time_are_ticks() {
+    let shares = shares_of_time(5, 960);
+    let size = round(&shares);
+    // Two times user and system, the whole, and a bit or two of rounding; XOR takes 6.5 bytes.
+    assert!(size < 3 * 960 * 17 / 10, "{}", size as f64 / 2_880.0);
+    let alone = round(&shares[..1]);
+    assert!(alone < 960 * 5 / 2, "{}", alone as f64 / 960.0);
+    // Values of other kinds in between come back, too.
+    let mut odd = shares;
+    odd[1][17] = STALE;
+    odd[1][18] = 0.0;
+    odd[2][400] = f64::NAN;
+    odd[2][401] = -3.0;
+    odd[0][0] = 0.0;
+    assert!(round(&odd) < size + 200);
+}
+
+#[test]
+fn what_follows_from_other_columns_is_nearly_free() {
+    let mut rng = fastrand::Rng::with_seed(6);
+    let total = 8_181_737.0 * 4_096.0;
+    let mut page = |max: u32| -> Vec<f64> {
+        let used = |_| f64::from(rng.u32(700_000..max)) * 4_096.0;
+        (0..480).map(used).collect()
+    };
+    let (used, cached) = (page(900_000), page(800_000));
+    let each = |of: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
+        let parts = used.iter().zip(&cached);
+        parts.map(|(&used, &cached)| of(used, cached)).collect()
+    };
+    let base = round(&[used.clone(), cached.clone()]);
+    for (what, column) in [
+        ("the rest", each(&|used, _| total - used)),
+        ("a sum", each(&|used, cached| used + cached)),
+        ("a difference", each(&|used, cached| cached - used + 7.0)),
+        (
+            "the rest of both",
+            each(&|used, cached| total - used - cached),
+        ),
+        ("a share", each(&|used, _| 100.0 * used / total)),
+        (
+            "a share in another order",
+            each(&|used, _| used / total * 100.0),
+        ),
+        ("a part", each(&|used, _| used / total)),
+        (
+            "a share of what is not kept for root",
+            each(&|used, _| 100.0 * used / (total * 0.95)),
+        ),
+    ] {
+        let before = round(&[column.clone(), used.clone(), cached.clone()]);
+        let after = round(&[used.clone(), cached.clone(), column]);
+        assert!(
+            before.max(after) < base + 64,
+            "{what}: {base}, then {after}"
+        );
+    }
+}
+
+#[test]
+fn a_usage_is_the_steps_of_its_counters() {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let (mut user, mut kernel, mut clock) = (9e13, 3e13, 7.3e15);
+    let mut columns = vec![Vec::new(); 5];
+    for _ in 0..480 {
+        let before = (user + kernel, clock);
+        user += f64::from(rng.u32(0..2) * rng.u32(1_000..2_000_000)) * 1e3;
+        kernel += f64::from(rng.u32(1_000..600_000)) * 1e3;
+        clock += 120e9 + f64::from(rng.u32(0..20)) * 1e7;
+        let share = (user + kernel - before.0) / (clock - before.1) * 8.0 * 100.0;
+        for (column, value) in columns
+            .iter_mut()
+            .zip([user, share, clock, kernel, user + kernel])
+        {
+            column.push(value);
+        }
+    }
+    let base = round(&[columns[0].clone(), columns[2].clone(), columns[3].clone()]);
+    // The sum rests on two columns, the share on the sum.
+    let all = round(&columns);
+    assert!(all < base + 100, "{base}, then {all}");
+}
+
+#[test]
+fn a_ring_of_columns_is_refused() {
+    // Three columns of which each is the sum of the other two.
+    let column = |a: u8, b: u8| [SUM, 2, a << 1, b << 1, CONSTANT_WHOLE, 0];
+    let headers = [column(1, 2), column(0, 2), column(0, 1)].concat();
+    let mut bytes = Vec::new();
+    varint::put_bytes(&mut bytes, &headers);
+    bytes.push(0);
+    let page = Page::parse(&bytes, &[40, 40, 40]).unwrap();
+    let found = page.decode(
+        &bytes,
+        0,
+        40,
+        &mut DecodeScratch::default(),
+        &mut Vec::new(),
+    );
+    assert!(found.is_err());
+    // A denominator of a column that borrows its own.
+    let column = |of: u8| {
+        [
+            RATIO,
+            0,
+            100,
+            CONSTANT_WHOLE,
+            2,
+            OF_DENOMINATOR,
+            of,
+            CONSTANT_WHOLE,
+            0,
+        ]
+    };
+    let headers = [column(1), column(0)].concat();
+    let mut bytes = Vec::new();
+    varint::put_bytes(&mut bytes, &headers);
+    bytes.push(0);
+    assert!(Page::parse(&bytes, &[40, 40]).is_err());
+}
+
 fn column() -> impl Strategy<Value = Vec<f64>> {
     let values = prop::collection::vec(any::<u64>(), 0..60);
     (values, 0..7, 0u32..64).prop_map(|(values, kind, shift)| {
@@ -130,6 +276,26 @@ fn column() -> impl Strategy<Value = Vec<f64>> {
 
 proptest! {
     #[test]
+    fn related_columns_round_trip(
+        seed in any::<u64>(), count in 1usize..200, kind in 0..4, hurt in any::<(usize, u64)>(),
+    ) {
+        let mut columns = shares_of_time(seed, count);
+        let whole: Vec<f64> = columns[0].iter().map(|v| (v * 1e7).round()).collect();
+        let other: Vec<f64> = columns[1].iter().map(|v| (v * 1e9).round()).collect();
+        let sum = whole.iter().zip(&other).map(|(a, b)| match kind {
+            0 => a + b,
+            1 => 7.0 - a,
+            2 => 100.0 * a / 31.0,
+            _ => a / 1e3 * 100.0,
+        });
+        columns.push(sum.collect());
+        columns.extend([whole, other]);
+        let at = hurt.0 % columns.len();
+        columns[at][hurt.0 % count] = f64::from_bits(hurt.1);
+        round(&columns);
+    }
+
+    #[test]
     fn round_trips(mut columns in prop::collection::vec(column(), 0..8), twin in 0usize..8) {
         if let Some(column) = columns.get(twin).cloned() {
             columns.push(column);
@@ -149,7 +315,8 @@ proptest! {
         bytes[at] ^= flip;
         bytes.truncate(bytes.len() - cut.min(bytes.len()));
         if let Ok(page) = Page::parse(&bytes, &counts) {
-            prop_assert!(page.size_bytes() <= 1_000 + 512 * counts.len() + 3 * counts.iter().sum::<usize>());
+            // A share of time has five classes a value.
+            prop_assert!(page.size_bytes() <= 1_000 + 1_024 * counts.len() + 5 * counts.iter().sum::<usize>());
             for (at, &count) in counts.iter().enumerate() {
                 let mut out = Vec::new();
                 let _ = page.decode(&bytes, at, count, &mut DecodeScratch::default(), &mut out);

@@ -11,7 +11,9 @@ use disk::{Disk, DiskFile, Mapping};
 use super::BlockError;
 
 /// The version of the format that this program writes.
-pub(crate) const FORMAT_VERSION: u64 = 1;
+pub(crate) const FORMAT_VERSION: u64 = 2;
+/// The oldest version that it reads. Version 2 has pages in which columns follow from others.
+pub(crate) const FORMAT_VERSION_MIN: u64 = 1;
 
 /// How a file of a block begins: eight bytes of name, then the version.
 pub(crate) const DATA_MAGIC: &[u8; 8] = b"PromtryD";
@@ -122,7 +124,7 @@ impl FileReader {
             return Err(corrupt("not a file of a block"));
         }
         let version = u64::from_le_bytes(head[8..].try_into().expect("eight bytes"));
-        if version != FORMAT_VERSION {
+        if !(FORMAT_VERSION_MIN..=FORMAT_VERSION).contains(&version) {
             return Err(BlockError::Version {
                 path: path.to_owned(),
                 version,

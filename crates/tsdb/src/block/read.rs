@@ -15,7 +15,7 @@ use storage::{Samples, Series, StorageError};
 
 use super::cache::PageCache;
 use super::deleted;
-use super::format::{DATA_MAGIC, FORMAT_VERSION, FileReader};
+use super::format::{DATA_MAGIC, FORMAT_VERSION, FORMAT_VERSION_MIN, FileReader};
 use super::index::{Index, LabelsReader};
 use super::page::ValuePage;
 use super::tables::{Batch, Members, PageEntry, Tables};
@@ -369,7 +369,7 @@ fn read_meta(disk: &dyn Disk, dir: &Path) -> Result<(BlockMeta, u64), BlockError
     };
     let meta: BlockMeta =
         serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
-    if meta.promontory_format != FORMAT_VERSION {
+    if !(FORMAT_VERSION_MIN..=FORMAT_VERSION).contains(&meta.promontory_format) {
         return Err(BlockError::Version {
             path: dir.to_owned(),
             version: meta.promontory_format,

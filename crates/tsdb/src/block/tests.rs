@@ -587,26 +587,85 @@ fn merging_neighbours_puts_their_groups_together() {
     assert_eq!((tables.groups.len(), tables.columns.len()), (2, 2));
 }
 
-#[test]
-fn blocks_of_version_1_are_read_for_ever() {
+/// What version 2 added: sums, shares of columns and of time, quotients of steps.
+fn related_source() -> VecSource {
+    let mut source = small_source();
+    let timestamps: Vec<i64> = (0..64).map(|at| 1_000 + at * 15_000).collect();
+    let mut ticks = (4_000_123u64, 90_000_987u64);
+    let seconds = |ticks: u64| ticks as f64 / 100.0;
+    let (mut counter, mut clock) = (9e13, 7.3e15);
+    let mut columns = vec![Vec::new(); 8];
+    for at in 0..64u64 {
+        let before = (ticks, counter, clock);
+        // Something that is not regular.
+        let noise = at * at * 2_654_435_761 % 1_009;
+        ticks = (ticks.0 + 1 + noise % 300, ticks.1 + 1_500 - noise % 300);
+        counter += (noise * 1_000) as f64;
+        clock += 120e9;
+        let passed = seconds(ticks.0) + seconds(ticks.1);
+        let passed = passed - (seconds(before.0.0) + seconds(before.0.1));
+        let used = (noise + 5_000) as f64 * 4_096.0;
+        let row = [
+            used,
+            8e9 - used,
+            100.0 * used / 8e9,
+            counter,
+            clock,
+            (counter - before.1) / (clock - before.2) * 8.0 * 100.0,
+            100.0 * (seconds(ticks.0) - seconds(before.0.0)) / passed,
+            100.0 * (seconds(ticks.1) - seconds(before.0.1)) / passed,
+        ];
+        for (column, value) in columns.iter_mut().zip(row) {
+            column.push(value);
+        }
+    }
+    let series = columns.into_iter().enumerate().map(|(at, values)| {
+        let name = format!("related_{at}");
+        SeriesInput {
+            labels: Labels::from_pairs([("__name__", name.as_str()), ("host", "three")]),
+            values,
+            ..SeriesInput::default()
+        }
+    });
+    let group = GroupInput {
+        key: Labels::from_pairs([("instance", "three:9100")]),
+        timestamps,
+    };
+    source.groups.push((group, series.collect()));
+    source
+}
+
+/// The block of one version of the format, which holds what `source` does.
+fn fixture(version: u64, source: &VecSource) -> Arc<Block> {
     let disk = disk::RealDisk;
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("compat/v1");
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("compat/v{version}"));
     let ulid: Ulid = "01HF7YAT00PR0M0NT0RYBC0CK1".parse().unwrap();
-    // Only a new version gets a new fixture: set the variable, run this, commit the files.
-    if std::env::var_os("PROMONTORY_WRITE_FIXTURE").is_some() {
+    // Only a new version gets a new fixture: set the variable to it, run this, commit the files.
+    let wanted = std::env::var("PROMONTORY_WRITE_FIXTURE").ok();
+    if wanted.is_some_and(|wanted| wanted == version.to_string()) {
+        assert_eq!(version, format::FORMAT_VERSION);
         let params = BlockParams {
             ulid,
-            ..params(0, 1_000_000, 16)
+            ..params(0, 1_000_000, 64)
         };
         disk.create_dir_all(&dir).unwrap();
-        write_block(&disk, &dir, &params, &mut small_source()).unwrap();
+        write_block(&disk, &dir, &params, &mut source.clone()).unwrap();
     }
     let block = Block::open(&disk, &dir.join(ulid.to_string()), &PageCache::new(1 << 20)).unwrap();
-    assert_eq!(read_all(&block).unwrap(), naive(&small_source()));
+    assert_eq!(block.meta().promontory_format, version);
+    assert_eq!(read_all(&block).unwrap(), naive(source));
+    block
+}
+
+#[test]
+fn blocks_of_every_version_are_read_for_ever() {
+    let block = fixture(1, &small_source());
     let percent = [Matcher::equal("__name__", "e_percent")];
     assert_eq!(
         block.label_values("host", &percent, 0).unwrap(),
         ["one", "two"]
     );
     assert_eq!(block.meta().stats.num_series, 14);
+    let block = fixture(2, &related_source());
+    assert_eq!(block.meta().stats.num_series, 22);
 }
