@@ -273,7 +273,6 @@ fn expand_labels(
 /// there is nothing to do, or what they ask for comes later and costs no data until then.
 fn warn_of_no_effect(config: &Config, warnings: &mut Vec<String>) {
     let tsdb = &config.storage.tsdb;
-    let (global, scrapes) = (&config.global, &config.scrape_configs);
     for (is_given, what) in [
         (
             config.runtime != crate::RuntimeConfig::default(),
@@ -290,20 +289,6 @@ fn warn_of_no_effect(config: &Config, warnings: &mut Vec<String>) {
         (
             config.storage.max_exemplars.is_some_and(|max| max > 0),
             "storage.exemplars.max_exemplars has no effect: exemplars are not stored yet",
-        ),
-        (
-            global.scrape_native_histograms
-                || scrapes.iter().any(|scrape| scrape.scrape_native_histograms),
-            "scrape_native_histograms has no effect: native histograms are not supported yet, \
-             classic ones are scraped",
-        ),
-        (
-            global.convert_classic_histograms_to_nhcb
-                || scrapes
-                    .iter()
-                    .any(|scrape| scrape.convert_classic_histograms_to_nhcb),
-            "convert_classic_histograms_to_nhcb has no effect: native histograms are not \
-             supported yet, classic ones are kept",
         ),
     ] {
         if is_given {

@@ -305,7 +305,10 @@ mod tests {
 
     #[test]
     fn histograms_take_the_place_of_their_lines() {
-        check(PAGE, false, &expect![[r#"
+        check(
+            PAGE,
+            false,
+            &expect![[r#"
             type
             [("__name__", "h"), ("a", "1")] {count:3, sum:4.5, [-Inf,1]:1, (1,+Inf]:2} None exemplars: 0
             [("__name__", "h"), ("a", "2 \"")] float {count:2.5, sum:0, [-Inf,+Inf]:2.5} Some(77) exemplars: 0
@@ -315,8 +318,12 @@ mod tests {
             g_bucket{le="1"} 1
             type
             h_count 1
-        "#]]);
-        check(PAGE, true, &expect![[r#"
+        "#]],
+        );
+        check(
+            PAGE,
+            true,
+            &expect![[r#"
             type
             h_bucket{a="1",le="1"} 1
             h_bucket{a="1",le="+Inf"} 3
@@ -332,7 +339,8 @@ mod tests {
             g_bucket{le="1"} 1
             type
             h_count 1
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -357,6 +365,7 @@ mod tests {
         expect![[r#"
             type
             [("__name__", "my.h"), ("a b", "1")] {count:1, sum:0, [-Inf,1]:1} None exemplars: 1
-        "#]].assert_eq(&dump(page, Format::OpenMetrics, false));
+        "#]]
+        .assert_eq(&dump(page, Format::OpenMetrics, false));
     }
 }

@@ -53,8 +53,52 @@ impl Keys {
 const UNTRACKED: u32 = 1 << 31;
 /// Relabelling dropped the series; there is no reference.
 const DROPPED: u32 = 1 << 30;
-/// The length of the text; no line is that long, since bodies are bounded by the same number.
-const LENGTH: u32 = DROPPED - 1;
+/// The last sample was a native histogram of whole numbers.
+const INTEGERS: u32 = 1 << 29;
+/// The last sample was a native histogram of floats.
+const FLOATS: u32 = 1 << 28;
+/// What [`Manner`] says.
+const MANNER: u32 = UNTRACKED | INTEGERS | FLOATS;
+/// The length of the text. A longer one is not found again, which costs time and harms nothing.
+const LENGTH: u32 = FLOATS - 1;
+
+/// What kind of samples a series has; its staleness marker is of the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Form {
+    Float,
+    /// Native histograms of whole numbers.
+    Integers,
+    /// Native histograms of floats.
+    Floats,
+}
+
+/// What decides about the end of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Whether it gets a staleness marker when it is gone.
+    pub(crate) is_tracked: bool,
+    pub(crate) form: Form,
+}
+
+impl Manner {
+    #[inline]
+    fn flags(self) -> u32 {
+        let tracking = if self.is_tracked { 0 } else { UNTRACKED };
+        tracking
+            | match self.form {
+                Form::Float => 0,
+                Form::Integers => INTEGERS,
+                Form::Floats => FLOATS,
+            }
+    }
+}
+
+/// A series that gets a staleness marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ending {
+    pub(crate) series: SeriesRef,
+    pub(crate) form: Form,
+}
 
 /// One line of the page.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +117,17 @@ impl Entry {
 
     fn is_tracked(self) -> bool {
         self.length_and_flags & (DROPPED | UNTRACKED) == 0
+    }
+
+    fn ending(self) -> Ending {
+        Ending {
+            series: self.series,
+            form: match self.length_and_flags & (INTEGERS | FLOATS) {
+                INTEGERS => Form::Integers,
+                FLOATS => Form::Floats,
+                _ => Form::Float,
+            },
+        }
     }
 
     fn hash(self) -> TextHash {
@@ -94,7 +149,7 @@ pub(crate) struct SeriesCache {
     /// Whether the last scrape succeeded: only then a series that is gone now was there before.
     is_live: bool,
     /// Series that were there on the last scrape, under rules that no longer hold.
-    orphans: Vec<SeriesRef>,
+    orphans: Vec<Ending>,
 }
 
 impl SeriesCache {
@@ -103,7 +158,7 @@ impl SeriesCache {
     pub(crate) fn invalidate(&mut self) {
         if self.is_live {
             let tracked = self.entries.iter().filter(|entry| entry.is_tracked());
-            self.orphans.extend(tracked.map(|entry| entry.series));
+            self.orphans.extend(tracked.map(|entry| entry.ending()));
         }
         self.entries = Box::default();
         self.is_live = false;
@@ -118,15 +173,16 @@ impl SeriesCache {
             .iter()
             .filter(|entry| entry.is_dropped() || !unknown.contains(&entry.series));
         self.entries = kept.copied().collect();
-        self.orphans.retain(|series| !unknown.contains(series));
+        self.orphans
+            .retain(|ending| !unknown.contains(&ending.series));
     }
 
     /// The series that the last scrape left alive; all of them go stale when a scrape fails.
-    pub(crate) fn live(&self) -> impl Iterator<Item = SeriesRef> {
+    pub(crate) fn live(&self) -> impl Iterator<Item = Ending> {
         let entries = if self.is_live { &self.entries[..] } else { &[] };
         let tracked = entries.iter().filter(|entry| entry.is_tracked());
         let orphans = self.orphans.iter().copied();
-        tracked.map(|entry| entry.series).chain(orphans)
+        tracked.map(|entry| entry.ending()).chain(orphans)
     }
 
     /// A scrape that failed, or had nothing to say, was stored, with markers for all
@@ -179,7 +235,7 @@ pub(crate) struct WalkState {
     /// Positions in `order` of entries that are new.
     new: HashTable<u32>,
     /// Series that got markers so far and now have timestamps of their own.
-    lapsed: Vec<SeriesRef>,
+    lapsed: Vec<Ending>,
 }
 
 /// What a line turned out to be.
@@ -244,16 +300,16 @@ impl Walk<'_> {
 
     /// The predicted entry came.
     #[inline]
-    pub(crate) fn accept_predicted(&mut self, tracked: bool) -> Line {
+    pub(crate) fn accept_predicted(&mut self, manner: Manner) -> Line {
         let at = self.state.cursor;
-        self.accept(at, tracked)
+        self.accept(at, manner)
     }
 
     /// What the line with this text is.
-    pub(crate) fn find(&mut self, hash: TextHash, length: usize, tracked: bool) -> Line {
+    pub(crate) fn find(&mut self, hash: TextHash, length: usize, manner: Manner) -> Line {
         let at = self.state.cursor;
         if self.entries.get(at).is_some_and(|e| e.is_of(hash, length)) {
-            return self.accept(at, tracked);
+            return self.accept(at, manner);
         }
         self.leave_order();
         let entries = self.entries;
@@ -262,7 +318,7 @@ impl Walk<'_> {
             .old
             .find(hash.first, |&at| entries[at as usize].is_of(hash, length));
         if let Some(&at) = old {
-            return self.accept(at as usize, tracked);
+            return self.accept(at as usize, manner);
         }
         let order = &self.state.order;
         let new = self
@@ -278,9 +334,8 @@ impl Walk<'_> {
 
     /// Remembers a series that [`Walk::find`] did not know: where it is, for
     /// [`WalkState::resolve`].
-    pub(crate) fn add(&mut self, hash: TextHash, length: usize, tracked: bool) -> u32 {
-        let flags = if tracked { 0 } else { UNTRACKED };
-        self.push_new(hash, length, flags)
+    pub(crate) fn add(&mut self, hash: TextHash, length: usize, manner: Manner) -> u32 {
+        self.push_new(hash, length, manner.flags())
     }
 
     /// Remembers that relabelling drops a line that [`Walk::find`] did not know.
@@ -307,7 +362,7 @@ impl Walk<'_> {
 
     /// The cached entry at `at` came.
     #[inline]
-    fn accept(&mut self, at: usize, tracked: bool) -> Line {
+    fn accept(&mut self, at: usize, manner: Manner) -> Line {
         let mut entry = self.entries[at];
         if entry.is_dropped() {
             if !self.state.in_order && !self.state.set_met(at) {
@@ -316,7 +371,8 @@ impl Walk<'_> {
             self.state.cursor = at + 1;
             return Line::Dropped;
         }
-        let changes = tracked != entry.is_tracked();
+        let flags = manner.flags();
+        let changes = entry.length_and_flags & MANNER != flags;
         if changes {
             self.leave_order();
         }
@@ -325,10 +381,10 @@ impl Walk<'_> {
                 return Line::Repeated(entry.series);
             }
             if changes {
-                entry.length_and_flags ^= UNTRACKED;
-                if !tracked {
-                    self.state.lapsed.push(entry.series);
+                if entry.is_tracked() && !manner.is_tracked {
+                    self.state.lapsed.push(entry.ending());
                 }
+                entry.length_and_flags = entry.length_and_flags & !MANNER | flags;
             }
             self.state.order.push(entry);
         }
@@ -363,13 +419,13 @@ impl Walk<'_> {
 impl SeriesCache {
     /// After the whole page: the series that were alive before and whose samples on this page have
     /// timestamps of their own, so that nothing would end them later.
-    pub(crate) fn lapsed<'c>(&self, walk: &'c WalkState) -> &'c [SeriesRef] {
+    pub(crate) fn lapsed<'c>(&self, walk: &'c WalkState) -> &'c [Ending] {
         if self.is_live { &walk.lapsed } else { &[] }
     }
 
     /// After the whole page: the series that were alive before and that this page did not have. A
     /// series can still be there under another text: whoever writes markers has to look.
-    pub(crate) fn gone<'c>(&'c self, walk: &'c WalkState) -> impl Iterator<Item = SeriesRef> + 'c {
+    pub(crate) fn gone<'c>(&'c self, walk: &'c WalkState) -> impl Iterator<Item = Ending> + 'c {
         let entries = if self.is_live { &self.entries[..] } else { &[] };
         let first_unmet = if walk.in_order { walk.cursor } else { 0 };
         let unmet = entries
@@ -381,7 +437,7 @@ impl SeriesCache {
                 !is_met && entry.is_tracked()
             });
         let orphans = self.orphans.iter().copied();
-        unmet.map(|(_, entry)| entry.series).chain(orphans)
+        unmet.map(|(_, entry)| entry.ending()).chain(orphans)
     }
 }
 

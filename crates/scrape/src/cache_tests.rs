@@ -2,6 +2,11 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
+const FLOAT: Manner = Manner {
+    is_tracked: true,
+    form: Form::Float,
+};
+
 /// A target with its cache, and an obvious model of both.
 #[derive(Default)]
 struct Checked {
@@ -28,9 +33,9 @@ impl Checked {
                 Some((entry, length))
                     if length == bytes.len() && Walk::is_text_of(entry, bytes, &self.keys) =>
                 {
-                    walk.accept_predicted(true)
+                    walk.accept_predicted(FLOAT)
                 }
-                _ => walk.find(self.keys.hash(bytes), bytes.len(), true),
+                _ => walk.find(self.keys.hash(bytes), bytes.len(), FLOAT),
             };
             match line {
                 Line::Known(series) => {
@@ -53,7 +58,7 @@ impl Checked {
                 }
                 Line::Unknown => {
                     assert!(!self.known.contains_key(text), "{text}");
-                    let at = walk.add(self.keys.hash(bytes), bytes.len(), true);
+                    let at = walk.add(self.keys.hash(bytes), bytes.len(), FLOAT);
                     new.push((text.to_owned(), at));
                     met.insert(text.to_owned(), None);
                     taken.push('n');
@@ -70,7 +75,8 @@ impl Checked {
             .map(|(text, series)| (text, series.unwrap()))
             .collect();
         let now: BTreeSet<SeriesRef> = self.known.values().copied().collect();
-        let gone: Vec<SeriesRef> = self.cache.gone(&self.state).collect();
+        let gone = self.cache.gone(&self.state).map(|ending| ending.series);
+        let gone: Vec<SeriesRef> = gone.collect();
         let want: Vec<SeriesRef> = self.live.difference(&now).copied().collect();
         assert_eq!(
             gone.iter().copied().collect::<BTreeSet<_>>(),
@@ -83,7 +89,8 @@ impl Checked {
     }
 
     fn fail(&mut self) {
-        let live: BTreeSet<SeriesRef> = self.cache.live().collect();
+        let live = self.cache.live().map(|ending| ending.series);
+        let live: BTreeSet<SeriesRef> = live.collect();
         assert_eq!(live, self.live);
         self.cache.commit_stale();
         self.live.clear();
@@ -119,7 +126,7 @@ fn invalidated_series_are_resolved_again_and_still_end() {
     let mut target = Checked::default();
     target.page(&["a", "b"]);
     target.cache.invalidate();
-    let live: Vec<SeriesRef> = target.cache.live().collect();
+    let live: Vec<Ending> = target.cache.live().collect();
     assert_eq!(live.len(), 2);
     target.known.clear();
     assert_eq!(target.page(&["a"]), "n");
@@ -143,8 +150,12 @@ fn series_with_own_timestamps_get_no_markers() {
     let mut scrape = |tracked: bool| {
         let mut walk = cache.walk(&mut state);
         let hash = keys.hash(b"a");
-        if walk.find(hash, 1, tracked) == Line::Unknown {
-            let at = walk.add(hash, 1, tracked);
+        let manner = Manner {
+            is_tracked: tracked,
+            ..FLOAT
+        };
+        if walk.find(hash, 1, manner) == Line::Unknown {
+            let at = walk.add(hash, 1, manner);
             state.resolve(at, SeriesRef(1));
         }
         cache.commit(&state);
@@ -160,6 +171,31 @@ fn series_with_own_timestamps_get_no_markers() {
         ],
         [0, 0, 1, 1, 0]
     );
+}
+
+/// A series ends as what it was last.
+#[test]
+fn the_form_of_a_series_may_change() {
+    let keys = Keys::default();
+    let (mut cache, mut state) = (SeriesCache::default(), WalkState::default());
+    let hash = keys.hash(b"a");
+    for form in [
+        Form::Float,
+        Form::Integers,
+        Form::Floats,
+        Form::Floats,
+        Form::Float,
+    ] {
+        let manner = Manner { form, ..FLOAT };
+        let mut walk = cache.walk(&mut state);
+        if walk.find(hash, 1, manner) == Line::Unknown {
+            let at = walk.add(hash, 1, manner);
+            state.resolve(at, SeriesRef(1));
+        }
+        cache.commit(&state);
+        let series = SeriesRef(1);
+        assert_eq!(cache.live().collect::<Vec<_>>(), [Ending { series, form }]);
+    }
 }
 
 #[test]

@@ -100,15 +100,11 @@ impl Fetch for HttpFetch {
 
 /// The `Accept` header: the protocols in order, with falling weights, then anything. The weight of
 /// the first is fixed by the number of protocols that exist. Only the newer text formats know an
-/// escaping scheme. Protobuf is not asked for, wherever it stands: its answers cannot be read yet,
-/// and the text formats say the same but for native histograms.
+/// escaping scheme.
 fn accept_header(protocols: &[ScrapeProtocol], escaping: EscapingScheme) -> String {
     let mut weight = ScrapeProtocol::ALL.len() + 1;
     let mut header = String::new();
-    let readable = protocols
-        .iter()
-        .filter(|&&protocol| protocol != ScrapeProtocol::PrometheusProto);
-    for protocol in readable {
+    for protocol in protocols {
         header.push_str(protocol.media_type());
         if matches!(
             protocol,
@@ -153,7 +149,8 @@ mod tests {
                 ],
                 EscapingScheme::AllowUtf8
             ),
-            "text/plain;version=0.0.4;q=0.6,*/*;q=0.5"
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
+             encoding=delimited;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.4"
         );
     }
 }

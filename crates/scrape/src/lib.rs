@@ -12,6 +12,7 @@ mod cache;
 mod failure_log;
 mod families;
 mod fetch;
+mod histograms;
 mod host_name;
 mod manager;
 mod metrics;

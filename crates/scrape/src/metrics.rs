@@ -23,8 +23,7 @@ pub(crate) struct ScrapeMetrics {
     pub(crate) exceeded_label_limits: Counter,
     pub(crate) exceeded_sample_limit: Counter,
     pub(crate) exceeded_body_size_limit: Counter,
-    /// Stays at 0 as long as native histograms are not scraped.
-    _exceeded_bucket_limit: Counter,
+    pub(crate) exceeded_bucket_limit: Counter,
     /// Stays at 0 as long as exemplars are not stored.
     _exemplar_out_of_order: Counter,
     /// Stays at 0: a scrape that fails never grows the cache.
@@ -89,7 +88,7 @@ impl ScrapeMetrics {
                 "prometheus_target_scrapes_exceeded_body_size_limit_total",
                 "Scrapes that were refused because of the body size limit.",
             ),
-            _exceeded_bucket_limit: counter(
+            exceeded_bucket_limit: counter(
                 "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
                 "Scrapes that were refused because of the bucket limit of native histograms.",
             ),

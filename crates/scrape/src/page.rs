@@ -8,11 +8,13 @@
 
 use config::ScrapeConfig;
 use exposition::{Entry, PageFormat, PageOptions, PageParser, SeriesLabels};
-use model::{Labels, LabelsBuilder};
+use model::histogram::HistogramError;
+use model::{Labels, LabelsBuilder, MetricType};
 use storage::{AppendError, Sample, SeriesRef, TimedSample};
 
-use crate::cache::{Keys, Line, SeriesCache, Walk, WalkState};
+use crate::cache::{Form, Keys, Line, Manner, SeriesCache, Walk, WalkState};
 use crate::families::{FamilyStore, Interner, Said};
+use crate::histograms::{Owned, PageHistogram, Resolution};
 use crate::rules::{RuleError, SampleRules};
 
 /// Samples further in the future than this are refused, as upstream does.
@@ -31,6 +33,10 @@ pub(crate) enum PageError {
     Rule(#[from] RuleError),
     #[error("sample limit exceeded")]
     SampleLimit,
+    #[error("histogram bucket limit exceeded")]
+    BucketLimit,
+    #[error(transparent)]
+    Histogram(#[from] HistogramError),
     #[error(transparent)]
     Append(#[from] AppendError),
 }
@@ -58,6 +64,8 @@ pub(crate) struct Scratch {
     pub(crate) samples: Vec<Sample>,
     /// Samples with times of their own.
     pub(crate) timed: Vec<TimedSample>,
+    /// Native histograms.
+    pub(crate) histograms: Vec<PageHistogram>,
     new: Vec<NewSeries>,
     /// Samples of new series: where they are, and where their series is in the walk.
     unresolved: Vec<(Place, u32)>,
@@ -72,11 +80,20 @@ struct NewSeries {
     at: u32,
 }
 
-/// A position in one of the two lists of samples.
+/// A position in one of the lists of samples.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Sample(usize),
     Timed(usize),
+    Histogram(usize),
+}
+
+/// Which series a sample goes to.
+#[derive(Debug, Clone, Copy)]
+enum Destination {
+    Known(SeriesRef),
+    /// A new one: where it is in the walk.
+    New(u32),
 }
 
 /// The memory of a page with more lines than this is not kept for the next scrape. It is some 130
@@ -86,13 +103,15 @@ const RETAINED_LINES_MAX: usize = 1 << 16;
 impl Scratch {
     /// Whether it is small enough to be kept.
     pub(crate) fn is_worth_keeping(&self) -> bool {
-        self.samples.capacity().max(self.timed.capacity()) <= RETAINED_LINES_MAX
+        let lines = self.samples.capacity().max(self.timed.capacity());
+        lines.max(self.histograms.capacity()) <= RETAINED_LINES_MAX
     }
 
     /// Forgets the batch.
     pub(crate) fn clear(&mut self) {
         self.samples.clear();
         self.timed.clear();
+        self.histograms.clear();
         self.new.clear();
         self.unresolved.clear();
     }
@@ -120,6 +139,7 @@ impl Scratch {
             match place {
                 Place::Sample(index) => self.samples[index].series = reference,
                 Place::Timed(index) => self.timed[index].series = reference,
+                Place::Histogram(index) => self.histograms[index].series = reference,
             }
         }
         self.new.clear();
@@ -131,6 +151,7 @@ impl Scratch {
 /// Reads the pages of one target.
 pub(crate) struct PageReader<'a> {
     pub(crate) config: &'a ScrapeConfig,
+    pub(crate) options: PageOptions,
     pub(crate) target_labels: &'a Labels,
     pub(crate) keys: &'a Keys,
     pub(crate) interner: &'a Interner,
@@ -159,6 +180,7 @@ impl PageReader<'_> {
             walk: cache.walk(&mut scratch.walk),
             samples: &mut scratch.samples,
             timed: &mut scratch.timed,
+            histograms: &mut scratch.histograms,
             new: &mut scratch.new,
             unresolved: &mut scratch.unresolved,
             labels: &mut scratch.labels,
@@ -169,11 +191,16 @@ impl PageReader<'_> {
                 limit => limit,
             },
             taken: 0,
+            resolution: Resolution::of(self.config),
+            has_too_many_buckets: false,
         };
         families.begin();
         let mut outcome = lines.read(page, format, families);
         if outcome.is_ok() && lines.taken > lines.sample_limit {
             outcome = Err(PageError::SampleLimit);
+        }
+        if outcome.is_ok() && lines.has_too_many_buckets {
+            outcome = Err(PageError::BucketLimit);
         }
         families.end(outcome.is_ok());
         (counts, outcome)
@@ -208,6 +235,7 @@ struct Lines<'a, 'r> {
     walk: Walk<'a>,
     samples: &'a mut Vec<Sample>,
     timed: &'a mut Vec<TimedSample>,
+    histograms: &'a mut Vec<PageHistogram>,
     new: &'a mut Vec<NewSeries>,
     unresolved: &'a mut Vec<(Place, u32)>,
     labels: &'a mut SeriesLabels,
@@ -216,6 +244,8 @@ struct Lines<'a, 'r> {
     sample_limit: u64,
     /// Samples that count against the limit.
     taken: u64,
+    resolution: Resolution,
+    has_too_many_buckets: bool,
 }
 
 impl Lines<'_, '_> {
@@ -226,7 +256,7 @@ impl Lines<'_, '_> {
         families: &mut FamilyStore,
     ) -> Result<(), PageError> {
         let interner = self.reader.interner;
-        let mut parser = PageParser::new(page, format, PageOptions::default());
+        let mut parser = PageParser::new(page, format, self.reader.options);
         loop {
             if self.predicted_line(&mut parser) {
                 continue;
@@ -245,8 +275,8 @@ impl Lines<'_, '_> {
                     let unit = String::from_utf8_lossy(unit);
                     families.say(family, Said::Unit(&unit), interner);
                 }
-                // There are none: the options do not ask for them yet.
-                Entry::Histogram(_) | Entry::Comment(_) => {}
+                Entry::Histogram(sample) => self.histogram(&sample)?,
+                Entry::Comment(_) => {}
             }
         }
     }
@@ -263,74 +293,122 @@ impl Lines<'_, '_> {
             return false;
         };
         let timestamp_ms = self.honoured(timestamp_ms);
-        let line = self.walk.accept_predicted(self.is_tracked(timestamp_ms));
-        self.known(line, value, timestamp_ms);
+        let manner = self.manner(timestamp_ms, Form::Float);
+        let line = self.walk.accept_predicted(manner);
+        if let Some(destination) = self.destination(line, timestamp_ms, true) {
+            self.push(destination, value, timestamp_ms);
+        }
         true
     }
 
     fn sample(&mut self, sample: &exposition::Sample<'_>) -> Result<(), PageError> {
-        let text = sample.series;
         let timestamp_ms = self.honoured(sample.timestamp_ms);
-        let tracked = self.is_tracked(timestamp_ms);
-        let hash = self.reader.keys.hash(text);
-        let line = self.walk.find(hash, text.len(), tracked);
-        if line != Line::Unknown {
-            self.known(line, sample.value, timestamp_ms);
-            return Ok(());
-        }
-        self.counts.scraped += 1;
-        self.labels.read(text, sample.kind)?;
-        let target = self.reader.target_labels;
-        let labels = self.rules.apply(self.labels.iter(), target, self.builder)?;
-        let Some(labels) = labels else {
-            self.walk.add_dropped(hash, text.len());
-            return Ok(());
-        };
-        self.counts.kept += 1;
-        // A series is remembered only if its sample is taken: it must not get a marker later.
-        if self.is_within_limit() && self.is_in_bounds(timestamp_ms) {
-            let at = self.walk.add(hash, text.len(), tracked);
-            self.new.push(NewSeries { labels, at });
-            self.counts.series_added += 1;
-            self.push_unresolved(at, sample.value, timestamp_ms);
+        let manner = self.manner(timestamp_ms, Form::Float);
+        let destination = self.find((sample.series, sample.kind), timestamp_ms, manner, true)?;
+        if let Some(destination) = destination {
+            self.push(destination, sample.value, timestamp_ms);
         }
         Ok(())
     }
 
-    /// A line that the cache, or this page, has had.
+    fn histogram(&mut self, sample: &exposition::HistogramSample<'_>) -> Result<(), PageError> {
+        let timestamp_ms = self.honoured(sample.timestamp_ms);
+        let mut value = Owned::of(sample.value);
+        let fits = self.resolution.fit(&mut value)?;
+        let manner = self.manner(timestamp_ms, value.form());
+        let kind = MetricType::Histogram;
+        let destination = self.find((sample.series, kind), timestamp_ms, manner, fits)?;
+        let Some(destination) = destination else {
+            return Ok(());
+        };
+        value.validate()?;
+        let place = Place::Histogram(self.histograms.len());
+        let series = self.series_at(destination, place);
+        self.histograms.push(PageHistogram {
+            series,
+            timestamp_ms,
+            value,
+        });
+        Ok(())
+    }
+
+    /// Where a sample of the series with this text goes; `None` if it is not kept. `fits` says
+    /// whether it is within the limit of buckets.
+    fn find(
+        &mut self,
+        (text, kind): (&[u8], MetricType),
+        timestamp_ms: Option<i64>,
+        manner: Manner,
+        fits: bool,
+    ) -> Result<Option<Destination>, PageError> {
+        let hash = self.reader.keys.hash(text);
+        let line = self.walk.find(hash, text.len(), manner);
+        if line != Line::Unknown {
+            return Ok(self.destination(line, timestamp_ms, fits));
+        }
+        self.counts.scraped += 1;
+        self.labels.read(text, kind)?;
+        let target = self.reader.target_labels;
+        let labels = self.rules.apply(self.labels.iter(), target, self.builder)?;
+        let Some(labels) = labels else {
+            self.walk.add_dropped(hash, text.len());
+            return Ok(None);
+        };
+        self.counts.kept += 1;
+        // A series is remembered only if its sample is taken: it must not get a marker later.
+        if !self.is_taken(timestamp_ms, fits) {
+            return Ok(None);
+        }
+        let at = self.walk.add(hash, text.len(), manner);
+        self.new.push(NewSeries { labels, at });
+        self.counts.series_added += 1;
+        Ok(Some(Destination::New(at)))
+    }
+
+    /// Where the sample of a line goes that the cache, or this page, has had.
     #[inline]
-    fn known(&mut self, line: Line, value: f64, timestamp_ms: Option<i64>) {
+    fn destination(
+        &mut self,
+        line: Line,
+        timestamp_ms: Option<i64>,
+        fits: bool,
+    ) -> Option<Destination> {
         self.counts.scraped += 1;
         if line == Line::Dropped {
-            return;
+            return None;
         }
         self.counts.kept += 1;
-        match line {
+        let destination = match line {
             // Several samples of a series are fine if each has its own time.
             Line::Repeated(_) | Line::RepeatedNew(_) if timestamp_ms.is_none() => {
                 self.counts.duplicates += 1;
+                return None;
             }
-            Line::Known(series) | Line::Repeated(series) => {
-                if self.is_within_limit() && self.is_in_bounds(timestamp_ms) {
-                    self.push(series, value, timestamp_ms);
-                }
-            }
-            Line::RepeatedNew(at) => {
-                if self.is_within_limit() && self.is_in_bounds(timestamp_ms) {
-                    self.push_unresolved(at, value, timestamp_ms);
-                }
-            }
-            Line::Dropped | Line::Unknown => {}
-        }
+            Line::Known(series) | Line::Repeated(series) => Destination::Known(series),
+            Line::RepeatedNew(at) => Destination::New(at),
+            Line::Dropped | Line::Unknown => return None,
+        };
+        self.is_taken(timestamp_ms, fits).then_some(destination)
     }
 
     fn honoured(&self, timestamp_ms: Option<i64>) -> Option<i64> {
         timestamp_ms.filter(|_| self.reader.config.honor_timestamps)
     }
 
-    /// Whether the series of such a sample goes stale when it is gone.
-    fn is_tracked(&self, timestamp_ms: Option<i64>) -> bool {
-        timestamp_ms.is_none() || self.reader.config.track_timestamps_staleness
+    /// The series of a sample goes stale when it is gone, unless samples have their own times.
+    #[inline]
+    fn manner(&self, timestamp_ms: Option<i64>, form: Form) -> Manner {
+        Manner {
+            is_tracked: timestamp_ms.is_none() || self.reader.config.track_timestamps_staleness,
+            form,
+        }
+    }
+
+    /// Whether limits let a sample in.
+    #[inline]
+    fn is_taken(&mut self, timestamp_ms: Option<i64>, fits: bool) -> bool {
+        self.has_too_many_buckets |= !fits;
+        fits && self.is_within_limit() && self.is_in_bounds(timestamp_ms)
     }
 
     /// Counts a sample against the limit. The page is read on when it is exceeded, so that the
@@ -347,24 +425,34 @@ impl Lines<'_, '_> {
         in_bounds
     }
 
-    fn push(&mut self, series: SeriesRef, value: f64, timestamp_ms: Option<i64>) {
+    #[inline]
+    fn push(&mut self, destination: Destination, value: f64, timestamp_ms: Option<i64>) {
         match timestamp_ms {
-            None => self.samples.push(Sample { series, value }),
-            Some(timestamp_ms) => self.timed.push(TimedSample {
-                series,
-                timestamp_ms,
-                value,
-            }),
+            None => {
+                let series = self.series_at(destination, Place::Sample(self.samples.len()));
+                self.samples.push(Sample { series, value });
+            }
+            Some(timestamp_ms) => {
+                let series = self.series_at(destination, Place::Timed(self.timed.len()));
+                self.timed.push(TimedSample {
+                    series,
+                    timestamp_ms,
+                    value,
+                });
+            }
         }
     }
 
-    fn push_unresolved(&mut self, at: u32, value: f64, timestamp_ms: Option<i64>) {
-        let place = match timestamp_ms {
-            None => Place::Sample(self.samples.len()),
-            Some(_) => Place::Timed(self.timed.len()),
-        };
-        self.unresolved.push((place, at));
-        self.push(SeriesRef(u64::MAX), value, timestamp_ms);
+    /// The series of a sample at `place`; that of a new one is filled in later.
+    #[inline]
+    fn series_at(&mut self, destination: Destination, place: Place) -> SeriesRef {
+        match destination {
+            Destination::Known(series) => series,
+            Destination::New(at) => {
+                self.unresolved.push((place, at));
+                SeriesRef(u64::MAX)
+            }
+        }
     }
 }
 

@@ -43,6 +43,7 @@ impl Reading {
     fn read(&mut self, page: &str, cache: &SeriesCache, scratch: &mut Scratch) -> Read {
         let reader = PageReader {
             config: &self.config,
+            options: PageOptions::default(),
             target_labels: &self.target,
             keys: &self.keys,
             interner: &self.interner,

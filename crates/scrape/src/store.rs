@@ -9,13 +9,17 @@ use std::fmt;
 use std::time::Duration;
 
 use config::ScrapeConfig;
+use exposition::PageOptions;
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use model::STALE_NAN;
-use storage::{AppendError, AppendOutcome, Batch, GroupId, Sample, SeriesRef, TimedSample};
+use storage::{
+    AppendError, AppendOutcome, Batch, GroupId, HistogramSample, Sample, SeriesRef, TimedSample,
+};
 use telemetry::Gauge;
 
-use crate::cache::SeriesCache;
+use crate::cache::{Ending, SeriesCache};
+use crate::histograms::PageHistogram;
 use crate::page::{PageCounts, PageError, PageReader, Scratch};
 use crate::report::{Report, ReportSeries};
 use crate::rules::RuleError;
@@ -206,12 +210,17 @@ impl TargetStore {
     pub(crate) fn end(&mut self, storing: &mut Storing<'_>, stamp_ns: i64) {
         let scratch = &mut *storing.scratch;
         scratch.clear();
-        push_markers(&mut scratch.samples, self.cache.live());
+        push_markers(scratch, self.cache.live());
         self.report.push_stale(&mut scratch.samples);
         let Some(group) = self.group.filter(|_| !scratch.samples.is_empty()) else {
             return;
         };
-        let batch = Batch::of(group, stamp_ns.div_euclid(1_000_000), &scratch.samples);
+        let stamp_ms = stamp_ns.div_euclid(1_000_000);
+        let histograms = histogram_samples(scratch, stamp_ms);
+        let batch = Batch {
+            histograms: &histograms,
+            ..Batch::of(group, stamp_ms, &scratch.samples)
+        };
         // Markers of series that live on elsewhere are refused one by one; that is as it should be.
         if let Err(error) = storing.shared.appender.append(batch) {
             let (pool, target) = (&storing.config.job_name, &storing.target.url_text);
@@ -237,7 +246,7 @@ impl TargetStore {
         let (body, content_type) = match answer {
             Answer::Page { body, content_type } => (body, content_type),
             Answer::Failed { error, .. } => {
-                push_markers(&mut storing.scratch.samples, self.cache.live());
+                push_markers(storing.scratch, self.cache.live());
                 return (
                     PageCounts::default(),
                     Some(Failure::Fetch(error.to_owned())),
@@ -245,11 +254,15 @@ impl TargetStore {
             }
         };
         if body.is_empty() {
-            push_markers(&mut storing.scratch.samples, self.cache.live());
+            push_markers(storing.scratch, self.cache.live());
             return (PageCounts::default(), None);
         }
         let reader = PageReader {
             config: storing.config,
+            options: PageOptions {
+                histograms: storing.target.histogram_options(storing.config),
+                ..PageOptions::default()
+            },
             target_labels: &storing.target.public_labels,
             keys: &storing.shared.keys,
             interner: &storing.shared.interner,
@@ -273,7 +286,7 @@ impl TargetStore {
             }
             Err(error) => {
                 storing.scratch.clear();
-                push_markers(&mut storing.scratch.samples, self.cache.live());
+                push_markers(storing.scratch, self.cache.live());
                 (counts, Some(Failure::Page(error)))
             }
         }
@@ -284,31 +297,42 @@ impl TargetStore {
     fn mark_gone(&self, storing: &mut Storing<'_>, stamp_ms: i64) {
         let scratch = &mut *storing.scratch;
         let lapsed = self.cache.lapsed(&scratch.walk);
-        let gone = self.cache.gone(&scratch.walk).chain(lapsed.iter().copied());
-        let mut gone: HashSet<SeriesRef, RandomState> = gone.collect();
+        let all = self.cache.gone(&scratch.walk).chain(lapsed.iter().copied());
+        let mut gone: HashSet<SeriesRef, RandomState> = all.map(|ending| ending.series).collect();
         if gone.is_empty() {
             return;
         }
         for sample in &scratch.samples {
             gone.remove(&sample.series);
         }
-        if storing.config.track_timestamps_staleness {
+        let tracks_times = storing.config.track_timestamps_staleness;
+        if tracks_times {
             for sample in &scratch.timed {
                 gone.remove(&sample.series);
             }
         }
+        for sample in &scratch.histograms {
+            if tracks_times || sample.timestamp_ms.is_none() {
+                gone.remove(&sample.series);
+            }
+        }
         // Behind the older samples that the page has of the same series.
-        let lapsed = lapsed.iter().filter(|series| gone.contains(*series));
-        scratch.timed.extend(lapsed.map(|&series| TimedSample {
-            series,
-            timestamp_ms: stamp_ms,
-            value: STALE_NAN,
-        }));
-        let gone = self
+        for &ending in lapsed.iter().filter(|ending| gone.contains(&ending.series)) {
+            match PageHistogram::marker(ending, Some(stamp_ms)) {
+                Some(marker) => scratch.histograms.push(marker),
+                None => scratch.timed.push(TimedSample {
+                    series: ending.series,
+                    timestamp_ms: stamp_ms,
+                    value: STALE_NAN,
+                }),
+            }
+        }
+        let endings: Vec<Ending> = self
             .cache
             .gone(&scratch.walk)
-            .filter(|series| gone.contains(series));
-        push_markers(&mut scratch.samples, gone);
+            .filter(|ending| gone.contains(&ending.series))
+            .collect();
+        push_markers(scratch, endings.into_iter());
     }
 
     fn append(
@@ -326,8 +350,10 @@ impl TargetStore {
             &mut storing.scratch.samples,
             |labels| appender.series(group, labels),
         )?;
+        let histograms = histogram_samples(storing.scratch, moment.stamp_ms());
         appender.append(Batch {
             timed: &storing.scratch.timed,
+            histograms: &histograms,
             ..Batch::of(group, moment.stamp_ms(), &storing.scratch.samples)
         })
     }
@@ -378,17 +404,31 @@ fn body_bytes(answer: Answer<'_>) -> i64 {
     }
 }
 
-fn push_markers(samples: &mut Vec<Sample>, series: impl Iterator<Item = SeriesRef>) {
-    samples.extend(series.map(|series| Sample {
-        series,
-        value: STALE_NAN,
-    }));
+fn push_markers(scratch: &mut Scratch, endings: impl Iterator<Item = Ending>) {
+    for ending in endings {
+        match PageHistogram::marker(ending, None) {
+            Some(marker) => scratch.histograms.push(marker),
+            None => scratch.samples.push(Sample {
+                series: ending.series,
+                value: STALE_NAN,
+            }),
+        }
+    }
+}
+
+/// The histograms as storage takes them; nothing is allocated if there are none.
+fn histogram_samples(scratch: &Scratch, stamp_ms: i64) -> Vec<HistogramSample<'_>> {
+    let histograms = scratch.histograms.iter();
+    histograms
+        .map(|histogram| histogram.sample(stamp_ms))
+        .collect()
 }
 
 fn note_refused_page(storing: &Storing<'_>, error: &PageError) {
     let metrics = &storing.shared.metrics;
     match error {
         PageError::SampleLimit => metrics.exceeded_sample_limit.inc(),
+        PageError::BucketLimit => metrics.exceeded_bucket_limit.inc(),
         PageError::Rule(RuleError::LabelLimit(_)) => metrics.exceeded_label_limits.inc(),
         _ => {}
     }

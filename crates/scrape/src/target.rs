@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use config::{ScrapeConfig, TargetGroup};
+use exposition::HistogramOptions;
 use model::{Labels, LabelsBuilder, format_duration_ms, parse_duration_ms};
 use parking_lot::Mutex;
 
@@ -151,13 +152,18 @@ impl Target {
 
     /// What the target asks for by its labels and this server cannot do.
     pub(crate) fn unsupported(&self) -> Option<&'static str> {
-        let asks = |name| parse_bool(self.labels.get(name)) == Some(true);
-        if !self.labels.get(UNIX_SOCKET).is_empty() {
-            Some("scraping over a unix socket (__unix_socket__) is not supported yet")
-        } else if asks(NATIVE_HISTOGRAMS) || asks(CONVERT_CLASSIC) {
-            Some("scraping native histograms is not supported yet")
-        } else {
-            None
+        let asks_for_socket = !self.labels.get(UNIX_SOCKET).is_empty();
+        asks_for_socket
+            .then_some("scraping over a unix socket (__unix_socket__) is not supported yet")
+    }
+
+    /// What becomes of histograms: the target's labels say it, else the job's configuration.
+    pub(crate) fn histogram_options(&self, config: &ScrapeConfig) -> HistogramOptions {
+        let flag = |name, default| parse_bool(self.labels.get(name)).unwrap_or(default);
+        HistogramOptions {
+            native: flag(NATIVE_HISTOGRAMS, config.scrape_native_histograms),
+            keep_classic: flag(ALWAYS_CLASSIC, config.always_scrape_classic_histograms),
+            convert_classic: flag(CONVERT_CLASSIC, config.convert_classic_histograms_to_nhcb),
         }
     }
 

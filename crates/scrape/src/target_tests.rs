@@ -193,6 +193,26 @@ fn unsupported_wishes_are_named() {
         Target::new(labels.unwrap(), entry).unsupported()
     };
     assert!(wish("__unix_socket__", "/run/x").is_some());
-    assert!(wish("__scrape_native_histograms__", "true").is_some());
-    assert_eq!(wish("__scrape_native_histograms__", "false"), None);
+    assert_eq!(wish("__scrape_native_histograms__", "true"), None);
+}
+
+/// Labels win over the configuration, which wins over nothing.
+#[test]
+fn labels_decide_about_histograms() {
+    let mut config = job("job");
+    config.scrape_native_histograms = true;
+    config.always_scrape_classic_histograms = true;
+    let labels = [
+        ("__scrape_native_histograms__", "false"),
+        ("__convert_classic_histograms_to_nhcb__", "1"),
+    ];
+    let entry = origin(config.clone(), "h:1", &labels);
+    let labels = entry.relabelled(&mut LabelsBuilder::default()).unwrap();
+    let options = Target::new(labels.unwrap(), entry).histogram_options(&config);
+    let want = HistogramOptions {
+        native: false,
+        keep_classic: true,
+        convert_classic: true,
+    };
+    assert_eq!(options, want);
 }

@@ -2,6 +2,7 @@
 //! jumps from one timer to the next.
 
 mod failures;
+mod histograms;
 mod life;
 mod loopback;
 mod pools;

@@ -183,7 +183,7 @@ storage:
   tsdb: {chunk_encoding: {floats: xor}, stale_series_compaction_threshold: 0.5}
   exemplars: {max_exemplars: 10}
 scrape_configs:
-- {job_name: a, scrape_native_histograms: true, convert_classic_histograms_to_nhcb: true}
+- {job_name: a}
 ";
     let options = LoadOptions { env: &|_| None };
     let loaded = load(text, Path::new("a.yml"), &options).unwrap();
@@ -199,8 +199,6 @@ scrape_configs:
             "storage.tsdb.chunk_encoding.floats",
             "storage.tsdb.stale_series_compaction_threshold",
             "storage.exemplars.max_exemplars",
-            "scrape_native_histograms",
-            "convert_classic_histograms_to_nhcb",
         ]
     );
 }

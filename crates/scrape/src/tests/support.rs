@@ -26,6 +26,9 @@ use crate::{ScrapeManager, ScrapeOptions};
 
 pub(crate) const TEXT: &str = "text/plain; version=0.0.4";
 
+const PROTOBUF: &str = "application/vnd.google.protobuf; \
+                        proto=io.prometheus.client.MetricFamily; encoding=delimited";
+
 /// Where tests begin: a multiple of every interval that they use.
 pub(crate) const START_MS: i64 = 1_764_000_000_000;
 
@@ -48,7 +51,7 @@ impl clock::Clock for RuntimeClock {
 pub(crate) struct Answer {
     pub(crate) after: Duration,
     pub(crate) content_type: String,
-    pub(crate) body: Result<String, FetchError>,
+    pub(crate) body: Result<Vec<u8>, FetchError>,
 }
 
 impl Answer {
@@ -56,7 +59,14 @@ impl Answer {
         Answer {
             after: Duration::ZERO,
             content_type: TEXT.to_owned(),
-            body: Ok(body.to_owned()),
+            body: Ok(body.as_bytes().to_owned()),
+        }
+    }
+
+    pub(crate) fn protobuf(body: Vec<u8>) -> Answer {
+        Answer {
+            body: Ok(body),
+            ..Answer::page("").content_type(PROTOBUF)
         }
     }
 
@@ -103,7 +113,7 @@ impl Fetch for ScriptedFetch {
                 }
             };
             tokio::time::sleep(answer.after).await;
-            body.extend_from_slice(answer.body?.as_bytes());
+            body.extend_from_slice(&answer.body?);
             Ok(answer.content_type)
         })
     }
@@ -316,6 +326,26 @@ impl Server {
         assert!(series.len() <= 1, "{name}: {series:?}");
         let values = series.into_iter().flat_map(|(_, _, values)| values);
         values.map(shown).collect()
+    }
+
+    /// The native histograms of the only series of this name; `stale` is a marker.
+    pub(crate) fn histograms(&self, name: &str) -> Vec<String> {
+        let querier = self.storage.memory.querier(i64::MIN, i64::MAX).unwrap();
+        let matchers = [Matcher::equal("__name__", name)];
+        let found = querier.select(true, &SelectHints::default(), &matchers);
+        let found = found.unwrap();
+        let [series] = &found.series[..] else {
+            assert!(found.series.is_empty(), "more than one {name}");
+            return Vec::new();
+        };
+        let mut samples = Samples::default();
+        series.read(i64::MIN, i64::MAX, &mut samples).unwrap();
+        let histograms = samples.histograms.iter();
+        let shown = histograms.map(|(_, histogram)| match histogram.is_stale() {
+            true => "stale".to_owned(),
+            false => histogram.to_string(),
+        });
+        shown.collect()
     }
 
     /// The times of the only series of this name, in milliseconds since the test began.
