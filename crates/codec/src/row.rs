@@ -57,8 +57,9 @@ impl Values {
     }
 }
 
+/// Appends a value against another one, both as bits of floats.
 #[inline]
-fn put_value(out: &mut Vec<u8>, base: u64, new: u64) {
+pub fn put_value(out: &mut Vec<u8>, base: u64, new: u64) {
     if let (Some(base), Some(new)) = (whole(f64::from_bits(base)), whole(f64::from_bits(new))) {
         // Both are within 2^53, so neither the difference nor its shifts overflow.
         return varint::put(out, zigzag(new - base) << 1);
@@ -71,8 +72,12 @@ fn put_value(out: &mut Vec<u8>, base: u64, new: u64) {
     out.extend_from_slice(&bytes[trail as usize..8 - lead as usize]);
 }
 
+/// Reads what [`put_value`] wrote.
+///
+/// # Errors
+/// If there is no value.
 #[inline]
-fn take_value(reader: &mut Reader<'_>, base: u64) -> Result<u64, DecodeError> {
+pub fn take_value(reader: &mut Reader<'_>, base: u64) -> Result<u64, DecodeError> {
     let Some(&first) = reader.rest().first() else {
         return Err(DecodeError("length"));
     };

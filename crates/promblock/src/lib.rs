@@ -12,7 +12,8 @@
 //! one series are read only when they are asked for, so that a damaged chunk costs its series and
 //! nothing else.
 //!
-//! Values of floats keep every bit, and histograms of whole numbers stay such.
+//! Values of floats keep every bit. Histograms become [`model::FloatHistogram`]: whole numbers
+//! above 2^53 are rounded, and what is written are float histograms.
 //!
 //! Memory: opening a block takes 4 bytes a symbol and 4 bytes a series, the rest is mapped.
 //! Opening a head keeps its labels and, compressed, the samples that are in the log only.
@@ -34,7 +35,7 @@ mod tombstones;
 mod ulid;
 mod writer;
 
-use model::{FloatHistogram, Histogram};
+use model::FloatHistogram;
 
 pub use block::{Block, Series, SeriesSamples};
 pub use data_dir::{BlockDir, DataDir};
@@ -60,8 +61,6 @@ pub struct Sample {
 pub enum Value {
     /// A number; its bits are those that were stored.
     Float(f64),
-    /// A native histogram with counts that are floats.
+    /// A native histogram.
     Histogram(Box<FloatHistogram>),
-    /// A native histogram with counts that are whole numbers.
-    IntegerHistogram(Box<Histogram>),
 }

@@ -246,7 +246,9 @@ impl Inner {
             _ if last_ms.is_none_or(|last_ms| last_ms < timestamp_ms) && !too_old => {
                 // A series of histograms ends as one.
                 let value = match last {
-                    Some((_, Value::Histogram(last))) if value.is_stale() => {
+                    Some((_, Value::Histogram(last)))
+                        if matches!(value, Value::Float(_)) && value.is_stale() =>
+                    {
                         Value::Histogram(Arc::new(FloatHistogram {
                             sum: model::STALE_NAN,
                             counter_reset_hint: last.counter_reset_hint,

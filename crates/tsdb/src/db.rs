@@ -554,9 +554,11 @@ impl Appender for Db {
     fn append(&self, batch: Batch<'_>) -> Result<AppendOutcome, AppendError> {
         let head = self.ready()?;
         let outcome = head.append(batch)?;
-        self.inner
-            .metrics
-            .count(&outcome, &head.counts.late_appended);
+        self.inner.metrics.count(
+            &outcome,
+            &head.counts.late_appended,
+            &head.counts.histograms_appended,
+        );
         Ok(outcome)
     }
 }

@@ -8,6 +8,7 @@ pub mod block;
 mod blocks;
 mod db;
 mod head;
+mod histograms;
 mod identity;
 mod merge;
 mod metrics;
@@ -19,6 +20,7 @@ mod options;
 mod postings;
 mod querier;
 mod select;
+mod steps;
 mod tombstones;
 mod wal;
 

@@ -11,6 +11,7 @@ use crate::db::Inner;
 /// What is counted as it happens; the rest is asked when it is shown.
 pub(crate) struct Metrics {
     samples_appended: Counter,
+    histograms_appended: Counter,
     late_appended: Counter,
     out_of_order: Counter,
     out_of_bounds: Counter,
@@ -45,14 +46,17 @@ impl Metrics {
     /// Declares what is counted.
     pub(crate) fn new(registry: &Registry) -> Metrics {
         let typed = |name, help| registry.counter_vec(name, help, &["type"]).with(&["float"]);
+        let appended = registry.counter_vec(
+            "prometheus_tsdb_head_samples_appended_total",
+            "Samples that were appended.",
+            &["type"],
+        );
         let counter = |name, help| registry.counter(name, help);
         let summary = |name, help| registry.summary(name, help, &QUANTILES);
         let buckets: Vec<f64> = (0..14).map(|power| f64::from(1 << power)).collect();
         Metrics {
-            samples_appended: typed(
-                "prometheus_tsdb_head_samples_appended_total",
-                "Samples that were appended.",
-            ),
+            samples_appended: appended.with(&["float"]),
+            histograms_appended: appended.with(&["histogram"]),
             late_appended: typed(
                 "prometheus_tsdb_head_out_of_order_samples_appended_total",
                 "Samples within the out-of-order window that were appended.",
@@ -137,12 +141,18 @@ impl Metrics {
         }
     }
 
-    /// Counts what became of a batch, and late samples since the last time.
-    pub(crate) fn count(&self, outcome: &AppendOutcome, late: &AtomicU64) {
+    /// Counts what became of a batch, and late samples and histograms since the last time.
+    pub(crate) fn count(&self, outcome: &AppendOutcome, late: &AtomicU64, histograms: &AtomicU64) {
         if late.load(Relaxed) > 0 {
             self.late_appended.add(late.swap(0, Relaxed) as f64);
         }
-        self.samples_appended.add(outcome.appended as f64);
+        let mut floats = outcome.appended as f64;
+        if histograms.load(Relaxed) > 0 {
+            let histograms = histograms.swap(0, Relaxed) as f64;
+            self.histograms_appended.add(histograms);
+            floats = (floats - histograms).max(0.0);
+        }
+        self.samples_appended.add(floats);
         // These are rare, and adding to a counter is not free.
         for (counter, count) in [
             (&self.out_of_order, outcome.out_of_order),

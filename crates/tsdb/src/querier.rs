@@ -20,7 +20,7 @@ use crate::blocks::by_precedence;
 use crate::db::Inner;
 use crate::head::HeadSeries;
 use crate::identity::{Identity, IdentityKeys};
-use crate::merge::merge_tail;
+use crate::merge::{Mark, append, merge_tail};
 
 /// From so many series on, a part of them is worth another thread.
 const PARALLEL_SERIES_MIN: usize = 4_096;
@@ -59,13 +59,13 @@ impl FoundSeries {
         out: &mut Samples,
     ) -> Result<(), StorageError> {
         for &(place, id) in &self.in_blocks {
-            let from = out.timestamps.len();
+            let from = Mark::of(out);
             let block = &self.places.blocks[place as usize];
             block.read_series(id, min_ms, max_ms, out)?;
             merge_tail(out, from);
         }
         if let Some(head) = &self.in_head {
-            let from = out.timestamps.len();
+            let from = Mark::of(out);
             head.read(min_ms, max_ms, out)?;
             merge_tail(out, from);
         }
@@ -95,9 +95,7 @@ impl Series for FoundSeries {
         }
         let mut own = Samples::default();
         self.read_all(range, &mut own)?;
-        out.timestamps.append(&mut own.timestamps);
-        out.values.append(&mut own.values);
-        out.histograms.append(&mut own.histograms);
+        append(out, own);
         Ok(())
     }
 }

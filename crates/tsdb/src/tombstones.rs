@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use storage::Samples;
 
+use crate::merge::{Mark, retain_tail};
+
 /// First and last millisecond, both included.
 pub(crate) type Interval = (i64, i64);
 
@@ -71,21 +73,11 @@ pub(crate) fn is_deleted(intervals: &[Interval], ms: i64) -> bool {
     after > 0 && ms <= intervals[after - 1].1
 }
 
-/// Takes the float samples behind `from` that lie in one of the stretches out.
-pub(crate) fn leave_out(intervals: &[Interval], samples: &mut Samples, from: usize) {
-    if intervals.is_empty() {
-        return;
+/// Takes the samples behind `from` that lie in one of the stretches out.
+pub(crate) fn leave_out(intervals: &[Interval], samples: &mut Samples, from: Mark) {
+    if !intervals.is_empty() {
+        retain_tail(samples, from, |ms| !is_deleted(intervals, ms));
     }
-    let mut to = from;
-    for at in from..samples.timestamps.len() {
-        if !is_deleted(intervals, samples.timestamps[at]) {
-            samples.timestamps[to] = samples.timestamps[at];
-            samples.values[to] = samples.values[at];
-            to += 1;
-        }
-    }
-    samples.timestamps.truncate(to);
-    samples.values.truncate(to);
 }
 
 #[cfg(test)]
@@ -118,7 +110,11 @@ mod tests {
         let intervals = [(2, 4), (7, 7)];
         let mut samples = Samples::default();
         (0..10).for_each(|ms| samples.push(ms, ms as f64));
-        leave_out(&intervals, &mut samples, 3);
+        let from = Mark {
+            floats: 3,
+            histograms: 0,
+        };
+        leave_out(&intervals, &mut samples, from);
         assert_eq!(samples.timestamps, [0, 1, 2, 5, 6, 8, 9]);
         assert_eq!(samples.values, [0.0, 1.0, 2.0, 5.0, 6.0, 8.0, 9.0]);
     }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use disk::{Disk, MemoryDisk};
-use model::{FloatHistogram, Histogram, Labels};
+use model::Labels;
+use model::histogram::FloatHistogram;
 use promblock::{Block, BlockWriter, Error, Sample, Ulid, Value, WriterOptions};
 
 /// A series with its samples.
@@ -25,14 +26,6 @@ pub(crate) fn histogram(timestamp_ms: i64, histogram: FloatHistogram) -> Sample 
     }
 }
 
-pub(crate) fn integers(timestamp_ms: i64, histogram: Histogram) -> Sample {
-    Sample {
-        timestamp_ms,
-        start_timestamp_ms: 0,
-        value: Value::IntegerHistogram(Box::new(histogram)),
-    }
-}
-
 pub(crate) fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::from_pairs(pairs.iter().copied())
 }
@@ -42,7 +35,6 @@ pub(crate) fn exact(sample: &Sample) -> String {
     let value = match &sample.value {
         Value::Float(value) => format!("{:016x}", value.to_bits()),
         Value::Histogram(h) => format!("{h:?} {:016x}", h.sum.to_bits()),
-        Value::IntegerHistogram(h) => format!("{h:?} {:016x}", h.sum.to_bits()),
     };
     format!(
         "{} {} {value}",

@@ -32,6 +32,7 @@ mod source;
 mod tables;
 mod write;
 
+pub use crate::histograms::{HistogramColumn, HistogramRef, TimedHistograms};
 pub use cache::PageCache;
 pub use deleted::rewrite_block;
 pub use error::BlockError;

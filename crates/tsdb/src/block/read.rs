@@ -21,6 +21,7 @@ use super::page::ValuePage;
 use super::tables::{Batch, Members, PageEntry, Tables};
 use super::{BlockError, BlockMeta, DATA_FILE, INDEX_FILE, META_FILE, identity};
 use crate::identity::{Identity, IdentityKeys};
+use crate::merge::{Mark, sort_tail, truncate};
 use crate::select;
 use crate::tombstones::{Tombstones, leave_out};
 
@@ -367,7 +368,8 @@ fn read_meta(disk: &dyn Disk, dir: &Path) -> Result<(BlockMeta, u64), BlockError
         path: path.clone(),
         what,
     };
-    let meta = BlockMeta::from_json(&bytes).map_err(corrupt)?;
+    let meta: BlockMeta =
+        serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
     if !(FORMAT_VERSION_MIN..=FORMAT_VERSION).contains(&meta.promontory_format) {
         return Err(BlockError::Version {
             path: dir.to_owned(),
@@ -411,7 +413,7 @@ impl Block {
         out: &mut Samples,
     ) -> Result<(), StorageError> {
         let block = self;
-        let start = out.timestamps.len();
+        let start = Mark::of(out);
         let mut scratch = DecodeScratch::default();
         let mut result = Ok(());
         block.pages_of(id, |batch, page, slot| {
@@ -427,13 +429,11 @@ impl Block {
             );
         });
         if result.is_err() {
-            out.timestamps.truncate(start);
-            out.values.truncate(start);
+            truncate(out, start);
         }
         result?;
-        if !out.timestamps[start..].is_sorted_by(|a, b| a < b) {
-            put_in_order(out, start);
-        }
+        // Several groups may feed a series, or a group and times of its own.
+        sort_tail(out, start);
         leave_out(block.tombstones.load().of(id), out, start);
         Ok(())
     }
@@ -452,18 +452,4 @@ fn read_page(
     values
         .read(bytes, member_of(page, slot), times, range, scratch, out)
         .map_err(|error| block.corrupt(error))
-}
-
-/// Sorts the samples from `start` on by time; of several at one time the first stays. For series
-/// that several groups or a group and times of their own feed.
-fn put_in_order(out: &mut Samples, start: usize) {
-    let times = out.timestamps[start..].iter().copied();
-    let mut samples: Vec<(i64, f64)> = times.zip(out.values[start..].iter().copied()).collect();
-    samples.sort_by_key(|&(time, _)| time);
-    samples.dedup_by_key(|&mut (time, _)| time);
-    out.timestamps.truncate(start);
-    out.values.truncate(start);
-    for (time, value) in samples {
-        out.push(time, value);
-    }
 }

@@ -2,7 +2,7 @@
 
 use model::Labels;
 
-use super::BlockError;
+use super::{BlockError, HistogramColumn};
 
 /// Gives the groups of a block, and of each group its series, one after the other. Groups come
 /// sorted by their key, series within a group sorted by labels. The same series may come in
@@ -56,4 +56,22 @@ pub struct SeriesInput {
     pub own: Vec<i64>,
     /// A value for each time, every bit pattern kept. A series without values is left out.
     pub values: Vec<f64>,
+    /// Histograms for the times in place of values. A series that has both comes twice.
+    pub histograms: HistogramColumn,
+    /// When the counter began, for each time in milliseconds since 1970, 0 if that is not known;
+    /// empty if it is known of none.
+    pub starts: Vec<i64>,
+}
+
+impl SeriesInput {
+    /// Removes everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.labels = Labels::empty();
+        self.times = Times::Every;
+        self.present.clear();
+        self.own.clear();
+        self.values.clear();
+        self.histograms.clear();
+        self.starts.clear();
+    }
 }

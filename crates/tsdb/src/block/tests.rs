@@ -186,6 +186,7 @@ fn any_series(count: usize) -> impl Strategy<Value = SeriesInput> {
                 present,
                 own,
                 values,
+                ..SeriesInput::default()
             }
         },
     )

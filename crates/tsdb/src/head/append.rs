@@ -12,7 +12,7 @@ use super::group::{Check, Group, Prepared, Scratch, State, Taken, group_and_slot
 use super::{Head, LATE_SAMPLES_MAX};
 use crate::wal::Position;
 use crate::wal::frame::{self, Kind};
-use crate::wal::record::{self, Timed};
+use crate::wal::record::{self, Shape};
 
 fn limit(what: &str) -> AppendError {
     AppendError::Limit(what.to_owned())
@@ -126,13 +126,16 @@ impl Head {
         if batch.timed.len() > SIDE_SAMPLES_MAX / 2 {
             return Err(limit("too many samples with own timestamps in a batch"));
         }
-        if !batch.is_plain() {
-            let what = "native histograms, start timestamps, exemplars and metadata";
-            return Err(AppendError::Unsupported(what));
+        if batch.histograms.len() > SIDE_SAMPLES_MAX / 2 {
+            return Err(limit("too many histograms in a batch"));
+        }
+        if !batch.exemplars.is_empty() || !batch.metadata.is_empty() {
+            return Err(AppendError::Unsupported("exemplars and metadata"));
         }
         let Some(group) = self.group(batch.group.0) else {
             let all = batch.samples.iter().map(|sample| sample.series);
             let unknown = all.chain(batch.timed.iter().map(|sample| sample.series));
+            let unknown = unknown.chain(batch.histograms.iter().map(|sample| sample.series));
             return Ok(AppendOutcome {
                 unknown: unknown.collect(),
                 ..AppendOutcome::default()
@@ -140,7 +143,8 @@ impl Head {
         };
         let own = |series: SeriesRef| group_and_slot(series).0 == group.id;
         let foreign = batch.samples.iter().any(|s| !own(s.series))
-            || batch.timed.iter().any(|s| !own(s.series));
+            || batch.timed.iter().any(|s| !own(s.series))
+            || batch.histograms.iter().any(|s| !own(s.series));
         if foreign {
             return self.append_across(&group, batch);
         }
@@ -186,12 +190,19 @@ impl Head {
             state.stagger(group.id);
         }
         taken.reset(state);
+        taken.begin_starts(group.id, batch.starts);
         state.take_samples(group.id, at_ms, batch.samples, check, taken, outcome);
         for sample in batch.timed {
             if group_and_slot(sample.series).0 == group.id {
                 state.take_timed(at_ms, sample, check, taken, outcome);
             }
         }
+        for sample in batch.histograms {
+            if group_and_slot(sample.series).0 == group.id {
+                state.take_histogram(at_ms, sample, check, taken, outcome);
+            }
+        }
+        state.take_starts(at_ms, taken);
     }
 
     /// A batch with series that other groups have: their samples go beside the rows of those
@@ -210,22 +221,25 @@ impl Head {
         let all = batch.samples.iter().map(shared);
         let mut foreign: Vec<_> = all.chain(batch.timed.iter().copied()).collect();
         foreign.retain(|sample| group_and_slot(sample.series).0 != group.id);
-        let mut ids: Vec<u32> = foreign
-            .iter()
-            .map(|sample| group_and_slot(sample.series).0)
-            .collect();
+        let mut histograms = batch.histograms.to_vec();
+        histograms.retain(|sample| group_and_slot(sample.series).0 != group.id);
+        let floats = foreign.iter().map(|sample| sample.series);
+        let series = floats.chain(histograms.iter().map(|sample| sample.series));
+        let mut ids: Vec<u32> = series.map(|series| group_and_slot(series).0).collect();
         ids.push(group.id);
         ids.sort_unstable();
         ids.dedup();
         let groups: Vec<_> = ids.iter().filter_map(|&id| self.group(id)).collect();
-        foreign.retain(|sample| {
-            let id = group_and_slot(sample.series).0;
+        let mut is_known = |series: SeriesRef| {
+            let id = group_and_slot(series).0;
             let known = groups.iter().any(|group| group.id == id);
             if !known {
-                outcome.unknown.push(sample.series);
+                outcome.unknown.push(series);
             }
             known
-        });
+        };
+        foreign.retain(|sample| is_known(sample.series));
+        histograms.retain(|sample| is_known(sample.series));
         self.with_scratch(|scratch, _| {
             let mut locked = Vec::with_capacity(groups.len());
             for group in &groups {
@@ -248,13 +262,20 @@ impl Head {
                     state,
                     taken,
                 } = part;
+                let at_ms = batch.timestamp_ms;
                 taken.reset(state);
+                taken.begin_starts(group.id, batch.starts);
                 for sample in &foreign {
                     if group_and_slot(sample.series).0 == group.id {
-                        let at_ms = batch.timestamp_ms;
                         state.take_timed(at_ms, sample, check, taken, &mut outcome);
                     }
                 }
+                for sample in &histograms {
+                    if group_and_slot(sample.series).0 == group.id {
+                        state.take_histogram(at_ms, sample, check, taken, &mut outcome);
+                    }
+                }
+                state.take_starts(at_ms, taken);
             }
             self.commit(&mut locked, batch, scratch)
         })?;
@@ -272,7 +293,7 @@ impl Head {
         if locked.iter().all(|part| part.taken.is_empty()) {
             return Ok(());
         }
-        let late: usize = locked.iter().map(|part| part.taken.late().len()).sum();
+        let late: usize = locked.iter().map(|part| part.taken.late_count()).sum();
         if late > 0 && self.late_count.load(SeqCst) + late as u64 > LATE_SAMPLES_MAX {
             return Err(limit("too many late samples wait for a block"));
         }
@@ -291,7 +312,7 @@ impl Head {
         let epoch = self.epoch.fetch_add(1, SeqCst) + 1;
         for (part, prepared) in locked.iter_mut().zip(&prepared) {
             let Locked { state, taken, .. } = part;
-            let matters = !state.pending.is_empty() || prepared.is_base();
+            let matters = !state.pending.is_empty() || state.builds_on(taken, prepared);
             state.pending = Vec::new();
             state.again = match matters {
                 true => Box::from(&scratch.frame[new_at..]),
@@ -302,7 +323,11 @@ impl Head {
                 if taken.is_in_order() {
                     self.note_times(state, at_ms, taken);
                 }
-                self.note_late(taken.late());
+                self.note_late(taken);
+                let histograms = taken.histogram_count() as u64;
+                self.counts
+                    .histograms_appended
+                    .fetch_add(histograms, Relaxed);
             }
         }
         scratch.frame.clear();
@@ -327,12 +352,12 @@ impl Head {
         self.min_ms.fetch_min(taken.min_ms(at_ms), SeqCst);
     }
 
-    fn note_late(&self, late: &[Timed]) {
-        for sample in late {
-            self.late_min_ms.fetch_min(sample.at_ms, SeqCst);
-            self.late_max_ms.fetch_max(sample.at_ms, SeqCst);
+    fn note_late(&self, taken: &Taken) {
+        for at_ms in taken.late_times() {
+            self.late_min_ms.fetch_min(at_ms, SeqCst);
+            self.late_max_ms.fetch_max(at_ms, SeqCst);
         }
-        let count = late.len() as u64;
+        let count = taken.late_count() as u64;
         self.late_count.fetch_add(count, SeqCst);
         self.counts.late_appended.fetch_add(count, Relaxed);
     }
@@ -366,8 +391,13 @@ fn put_frames(
             frame::finish(out, start);
         }
     }
-    let late = locked.iter().any(|part| !part.taken.late().is_empty());
-    let kind = if late { Kind::LateBatch } else { Kind::Batch };
+    let shapes = locked.iter().map(|part| part.taken.shape());
+    let shape = shapes.max().unwrap_or(Shape::Plain);
+    let kind = match shape {
+        Shape::Plain => Kind::Batch,
+        Shape::Late => Kind::LateBatch,
+        Shape::Wide => Kind::WideBatch,
+    };
     let start = frame::begin(out, kind);
     let parts = locked.iter();
     let prepared = parts.map(
@@ -379,7 +409,7 @@ fn put_frames(
             if taken.is_empty() {
                 Prepared::default()
             } else {
-                state.put_part(group.id, at_ms, taken, late, out)
+                state.put_part(group.id, at_ms, taken, shape, out)
             }
         },
     );

@@ -10,7 +10,12 @@ use codec::varint::{self, Reader};
 use codec::{DecodeError, floats, ints, row};
 use storage::Samples;
 
+use super::extras::{self, Extras};
+use super::histograms::Histograms;
 use super::sides::Sides;
+use super::starts::Starts;
+use crate::merge::pad_starts;
+use crate::wal::frame::Kind;
 
 /// A chunk has at most so many rows, so that a slot's rows fit one `u128`.
 pub(crate) const ROWS_MAX: usize = 120;
@@ -39,6 +44,16 @@ pub(crate) struct Open<'a> {
     pub(crate) base: &'a [u64],
     pub(crate) rows: &'a [OpenRow<'a>],
     pub(crate) sides: &'a Sides,
+    pub(crate) histograms: &'a Histograms,
+    pub(crate) starts: &'a Starts,
+}
+
+impl Open<'_> {
+    /// Of what kind the chunk is.
+    pub(crate) fn kind(&self) -> Kind {
+        let plain = self.histograms.open_min_ms().is_none() && self.starts.is_empty();
+        if plain { Kind::Chunk } else { Kind::WideChunk }
+    }
 }
 
 /// Memory that sealing works in.
@@ -57,7 +72,17 @@ pub(crate) fn seal(open: &Open<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) {
     let mut times: Vec<i64> = open.rows.iter().map(|row| row.at_ms).collect();
     times.dedup();
     let side_times = || open.sides.iter().flat_map(|(_, side)| side.iter());
-    let all = || times.iter().copied().chain(side_times().map(|s| s.at_ms));
+    let columns = || open.histograms.all_open();
+    let histogram_times = || columns().flat_map(|(_, column)| column.times().iter().copied());
+    let own_times = || side_times().map(|s| s.at_ms).chain(histogram_times());
+    let all = || times.iter().copied().chain(own_times());
+    if open.kind() == Kind::WideChunk {
+        let length_at = out.len();
+        out.extend_from_slice(&[0; 4]);
+        extras::put(open.histograms, open.starts, &mut scratch.ints, out);
+        let length = (out.len() - length_at - 4) as u32;
+        out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+    }
     varint::put(out, u64::from(open.group));
     varint::put(out, open.sequences.0);
     varint::put(out, open.sequences.1 - open.sequences.0);
@@ -162,6 +187,8 @@ pub(crate) struct ChunkHead {
     sides_at: u32,
     directory_at: u32,
     columns_at: u32,
+    /// Where the extras begin and end, if there are any.
+    extras: Option<(u32, u32)>,
 }
 
 /// A series' samples with own times: slot, timestamps and values.
@@ -172,10 +199,17 @@ pub(crate) struct SideColumn {
 }
 
 impl ChunkHead {
-    /// Reads the head of a chunk.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<ChunkHead, DecodeError> {
+    /// Reads the head of a chunk, which is the payload of a frame of that kind.
+    pub(crate) fn parse(bytes: &[u8], kind: Kind) -> Result<ChunkHead, DecodeError> {
         let reader = &mut Reader::new(bytes);
         let at = |reader: &Reader<'_>| (bytes.len() - reader.rest().len()) as u32;
+        let mut extras = None;
+        if kind == Kind::WideChunk {
+            let length = reader.u32_le()?;
+            let from = at(reader);
+            Extras::parse(reader.take(length as usize)?)?;
+            extras = Some((from, at(reader)));
+        }
         let group = u32::try_from(reader.varint()?).map_err(|_| DecodeError("group"))?;
         let first = reader.varint()?;
         let more = reader.varint()?;
@@ -209,7 +243,30 @@ impl ChunkHead {
             sides_at,
             directory_at,
             columns_at: at(reader),
+            extras,
         })
+    }
+
+    /// Whether there are histograms or starts.
+    pub(crate) fn has_extras(&self) -> bool {
+        self.extras.is_some()
+    }
+
+    /// The kind of the frame that it lies in.
+    pub(crate) fn kind(&self) -> Kind {
+        match self.extras {
+            None => Kind::Chunk,
+            Some(_) => Kind::WideChunk,
+        }
+    }
+
+    /// Histograms and starts, if there are any.
+    pub(crate) fn extras<'a>(&self, bytes: &'a [u8]) -> Result<Option<Extras<'a>>, DecodeError> {
+        let Some((from, to)) = self.extras else {
+            return Ok(None);
+        };
+        let extras = bytes.get(from as usize..to as usize);
+        Extras::parse(extras.ok_or(DecodeError("extras"))?).map(Some)
     }
 
     /// The timestamps of the rows.
@@ -330,6 +387,7 @@ pub(crate) fn keep_range(out: &mut Samples, start: usize, min_ms: i64, max_ms: i
     out.values.truncate(end.max(from));
     out.timestamps.drain(start..from);
     out.values.drain(start..from);
+    pad_starts(out);
 }
 
 #[cfg(test)]
@@ -374,10 +432,12 @@ mod tests {
             base: &base,
             rows: &rows,
             sides: &sides,
+            histograms: &Histograms::default(),
+            starts: &Starts::default(),
         };
         let mut out = Vec::new();
         seal(&open, &mut Scratch::default(), &mut out);
-        let head = ChunkHead::parse(&out).unwrap();
+        let head = ChunkHead::parse(&out, open.kind()).unwrap();
         assert_eq!(
             (head.group, head.sequences, head.rows),
             (3, (4, 9), grid.len())
@@ -430,9 +490,13 @@ mod tests {
 
         #[test]
         fn damaged_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..90)) {
-            if let Ok(head) = ChunkHead::parse(&bytes)
-                && let Ok(times) = head.times(&bytes)
-            {
+            for kind in [Kind::Chunk, Kind::WideChunk] {
+                let Ok(head) = ChunkHead::parse(&bytes, kind) else {
+                    continue;
+                };
+                let Ok(times) = head.times(&bytes) else {
+                    continue;
+                };
                 for slot in 0..40 {
                     let _ = head.read(&bytes, slot, &times, (0, 1), &mut Samples::default());
                     let _ = head.side(&bytes, slot as u32);

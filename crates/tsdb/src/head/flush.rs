@@ -1,10 +1,11 @@
 //! Out of the head: what blocks are written from, and forgetting what is in them.
 
-use std::collections::BTreeMap;
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
 
+use codec::DecodeError;
 use codec::varint;
 use model::Labels;
 use storage::{Samples, StorageError};
@@ -12,14 +13,16 @@ use storage::{Samples, StorageError};
 use super::Head;
 use super::chunk_files::{Chunk, ChunkBytes};
 use super::delete::put_tombstones;
-use super::group::late::LateSamples;
+use super::group::late::{Late, LateSamples, LateValue};
 use super::group::{GONE, Group, State};
 use super::index::FORGOTTEN;
 use crate::block::{BlockError, BlockSource, GroupInput, SeriesInput, Times};
-use crate::merge::merge_tail;
-use crate::tombstones::{Tombstones, leave_out};
+use crate::histograms::{TimedHistograms, item};
+use crate::merge::{Mark, fill_starts, merge_tail};
+use crate::tombstones::{Tombstones, is_deleted, leave_out};
 use crate::wal::Checkpoint;
 use crate::wal::frame::{self, Kind};
+use crate::wal::record::wide::{self, Item, Wide};
 use crate::wal::record::{self, Timed};
 
 /// Series in one definition of a checkpoint: a few hundred kilobytes a frame.
@@ -48,8 +51,8 @@ pub(crate) struct HeadSource<'a> {
     pieces: Vec<Piece>,
     times: Vec<i64>,
     series: std::vec::IntoIter<(Labels, u32)>,
-    /// Samples with own times of the series that was given last.
-    own: Option<(Labels, Samples)>,
+    /// What else there is of the series that was given last, the last first.
+    more: Vec<SeriesInput>,
     samples: Samples,
 }
 
@@ -88,7 +91,7 @@ impl Head {
             pieces: Vec::new(),
             times: Vec::new(),
             series: Vec::new().into_iter(),
-            own: None,
+            more: Vec::new(),
             samples: Samples::default(),
         }
     }
@@ -207,10 +210,9 @@ impl Head {
             state.save_chunks(&self.files)?;
             first = first.min(state.needs_segment().unwrap_or(u64::MAX));
         }
-        let ends = self.files.ends();
         self.files.sync()?;
         let mut checkpoint = self.wal.begin_checkpoint(first)?;
-        self.put_checkpoint(&groups, &ends, &mut checkpoint)?;
+        self.put_checkpoint(&groups, &mut checkpoint)?;
         checkpoint.finish()?;
         let mut used = Vec::new();
         for group in self.all_groups() {
@@ -231,12 +233,7 @@ impl Head {
     }
 
     /// Definitions of all groups and series, then what else must not be lost.
-    fn put_checkpoint(
-        &self,
-        groups: &[Arc<Group>],
-        ends: &BTreeMap<u64, u64>,
-        to: &mut Checkpoint<'_>,
-    ) -> io::Result<()> {
+    fn put_checkpoint(&self, groups: &[Arc<Group>], to: &mut Checkpoint<'_>) -> io::Result<()> {
         for group in groups {
             let series: Vec<(u32, u32)> = {
                 let state = group.state.lock();
@@ -274,11 +271,6 @@ impl Head {
         let start = frame::begin(&mut to.frames, Kind::End);
         varint::put(&mut to.frames, u64::from(self.groups.read().next));
         varint::put_signed(&mut to.frames, self.valid_ms());
-        varint::put(&mut to.frames, ends.len() as u64);
-        for (number, end) in ends {
-            varint::put(&mut to.frames, *number);
-            varint::put(&mut to.frames, *end);
-        }
         frame::finish(&mut to.frames, start);
         Ok(())
     }
@@ -337,41 +329,117 @@ impl HeadSource<'_> {
         Ok(true)
     }
 
-    /// Reads a slot: the rows into `self.samples`, the rest into `self.own`.
+    /// Reads a slot: the rows into `self.samples`, the rest into `self.more`.
     fn read_slot(&mut self, labels: &Labels, slot: u32) -> Result<(), BlockError> {
-        let range = (self.min_ms, self.max_ms);
+        let range = self.min_ms..=self.max_ms;
         self.samples.clear();
         let mut own = Samples::default();
-        for Piece {
-            chunk,
-            bytes,
-            times,
-        } in &self.pieces
-        {
-            let out = &mut self.samples;
-            chunk
-                .head
-                .read(bytes, slot as usize, times, range, out)
-                .map_err(source_error)?;
-            if chunk.head.side_count > 0 {
-                let side = chunk.head.side(bytes, slot).map_err(source_error)?;
-                let samples = side.times.into_iter().zip(side.values);
-                for (at_ms, value) in samples.filter(|(t, _)| (range.0..=range.1).contains(t)) {
-                    own.push(at_ms, value);
+        let mut histograms = TimedHistograms::default();
+        for piece in &self.pieces {
+            let read = piece.read(slot, &range, &mut self.samples, &mut own, &mut histograms);
+            read.map_err(source_error)?;
+        }
+        let deleted = self.tombstones.of(slot);
+        leave_out(deleted, &mut self.samples, Mark::default());
+        leave_out(deleted, &mut own, Mark::default());
+        histograms.retain(|ms| !is_deleted(deleted, ms));
+        let mut late_histograms = TimedHistograms::default();
+        let from = Mark::of(&own);
+        let late = self.late.get(slot).iter();
+        for late in late.filter(|late| range.contains(&late.at_ms)) {
+            // What is in order stays, of whatever kind it is.
+            match &late.value {
+                LateValue::Float(_) if histograms.times.binary_search(&late.at_ms).is_ok() => {}
+                LateValue::Float(bits) => {
+                    own.push_with_start(late.at_ms, f64::from_bits(*bits), late.start_ms);
+                }
+                LateValue::Histogram(histogram) => {
+                    let histogram = histogram.as_ref().as_ref();
+                    late_histograms.push(late.at_ms, histogram, late.start_ms);
                 }
             }
         }
-        let deleted = self.tombstones.of(slot);
-        leave_out(deleted, &mut self.samples, 0);
-        leave_out(deleted, &mut own, 0);
-        let from = own.timestamps.len();
-        let late = self.late.get(slot).iter();
-        for late in late.filter(|late| (range.0..=range.1).contains(&late.at_ms)) {
-            own.push(late.at_ms, f64::from_bits(late.bits));
-        }
         merge_tail(&mut own, from);
+        for floats in [&self.samples.timestamps, &own.timestamps] {
+            late_histograms.retain(|ms| floats.binary_search(&ms).is_err());
+        }
+        self.queue(labels, own, [histograms, late_histograms]);
+        Ok(())
+    }
+
+    /// Notes what else there is of a series, the last first.
+    fn queue(&mut self, labels: &Labels, own: Samples, histograms: [TimedHistograms; 2]) {
+        for mut of in histograms.into_iter().rev().filter(|of| !of.is_empty()) {
+            let mut present = Vec::new();
+            let marked = mark(&self.times, &of.times, &mut present);
+            let times = match marked == of.len() {
+                true => Times::Present,
+                false => Times::Own,
+            };
+            self.more.push(SeriesInput {
+                labels: labels.clone(),
+                times,
+                present,
+                own: std::mem::take(&mut of.times),
+                values: Vec::new(),
+                histograms: of.column,
+                starts: of.starts,
+            });
+        }
         if !own.is_empty() {
-            self.own = Some((labels.clone(), own));
+            self.more.push(SeriesInput {
+                labels: labels.clone(),
+                times: Times::Own,
+                own: own.timestamps,
+                values: own.values,
+                starts: own.starts,
+                ..SeriesInput::default()
+            });
+        }
+    }
+}
+
+impl Piece {
+    /// Adds what the chunk has of a slot in a time.
+    fn read(
+        &self,
+        slot: u32,
+        range: &RangeInclusive<i64>,
+        rows: &mut Samples,
+        own: &mut Samples,
+        histograms: &mut TimedHistograms,
+    ) -> Result<(), DecodeError> {
+        let Piece {
+            chunk,
+            bytes,
+            times,
+        } = self;
+        let ends = (*range.start(), *range.end());
+        let from = (Mark::of(rows), Mark::of(own));
+        chunk.head.read(bytes, slot as usize, times, ends, rows)?;
+        if chunk.head.side_count > 0 {
+            let side = chunk.head.side(bytes, slot)?;
+            let samples = side.times.into_iter().zip(side.values);
+            for (at_ms, value) in samples.filter(|(ms, _)| range.contains(ms)) {
+                own.push(at_ms, value);
+            }
+        }
+        let Some(extras) = chunk.head.extras(bytes)? else {
+            return Ok(());
+        };
+        let starts = extras.starts(slot)?;
+        fill_starts(rows, from.0, |ms| starts.at(ms));
+        fill_starts(own, from.1, |ms| starts.at(ms));
+        if let Some(column) = extras.histograms(slot)? {
+            let first = histograms.len();
+            column.for_each(|at_ms, histogram| {
+                // As in queries: what came in place of a batch that was refused counts.
+                let before = histograms.times[first..].partition_point(|&ms| ms < at_ms);
+                histograms.truncate(first + before);
+                if range.contains(&at_ms) {
+                    histograms.push(at_ms, histogram, starts.at(at_ms));
+                }
+            })?;
         }
         Ok(())
     }
@@ -397,11 +465,8 @@ impl BlockSource for HeadSource<'_> {
 
     fn next_series(&mut self, series: &mut SeriesInput) -> Result<bool, BlockError> {
         loop {
-            if let Some((labels, own)) = self.own.take() {
-                series.labels = labels;
-                series.times = Times::Own;
-                series.own = own.timestamps;
-                series.values = own.values;
+            if let Some(more) = self.more.pop() {
+                *series = more;
                 return Ok(true);
             }
             let Some((labels, slot)) = self.series.next() else {
@@ -411,8 +476,10 @@ impl BlockSource for HeadSource<'_> {
             if self.samples.is_empty() {
                 continue;
             }
+            series.clear();
             series.labels = labels;
             series.values.clone_from(&self.samples.values);
+            series.starts.clone_from(&self.samples.starts);
             series.times = Times::Every;
             if self.samples.timestamps.len() != self.times.len() {
                 series.times = Times::Present;
@@ -426,32 +493,73 @@ impl BlockSource for HeadSource<'_> {
 /// Late samples of a group, which a checkpoint keeps: in parts that belong to no batch.
 fn put_late(group: &Group, out: &mut Vec<u8>) {
     let late = group.state.lock().late.clone();
-    let all = late.iter().flat_map(|(slot, column)| {
-        column.iter().map(move |late| Timed {
-            slot,
-            at_ms: late.at_ms,
-            bits: late.bits,
-        })
-    });
-    let all: Vec<Timed> = all.collect();
+    let all = late
+        .iter()
+        .flat_map(|(slot, column)| column.iter().map(move |late| (slot, late)));
+    let all: Vec<(u32, &Late)> = all.collect();
     for part in all.chunks(LATE_PER_FRAME) {
-        let start = frame::begin(out, Kind::LateBatch);
-        record::put_part(out, group.id, 0, 0, part[0].at_ms);
+        let at_ms = part[0].1.at_ms;
+        let mut floats = Vec::new();
+        let mut items: Vec<Vec<u8>> = Vec::new();
+        let mut wide = Wide::default();
+        for (slot, late) in part {
+            match &late.value {
+                LateValue::Float(bits) => floats.push(Timed {
+                    slot: *slot,
+                    at_ms: late.at_ms,
+                    bits: *bits,
+                    start_ms: late.start_ms,
+                }),
+                LateValue::Histogram(histogram) => {
+                    let mut bytes = Vec::new();
+                    item::put(&mut bytes, None, histogram.as_ref().as_ref());
+                    items.push(bytes);
+                }
+            }
+        }
+        let histograms = part
+            .iter()
+            .filter(|(_, l)| matches!(l.value, LateValue::Histogram(_)));
+        wide.late = histograms
+            .zip(&items)
+            .map(|((slot, late), bytes)| Item {
+                slot: *slot,
+                at_ms: late.at_ms,
+                back: 0,
+                bytes,
+                start_ms: late.start_ms,
+            })
+            .collect();
+        let plain = items.is_empty() && floats.iter().all(|sample| sample.start_ms == 0);
+        let kind = if plain {
+            Kind::LateBatch
+        } else {
+            Kind::WideBatch
+        };
+        let start = frame::begin(out, kind);
+        record::put_part(out, group.id, 0, 0, at_ms);
         out.extend_from_slice(&0u32.to_le_bytes());
-        record::put_timed(out, part[0].at_ms, &[]);
-        record::put_timed(out, part[0].at_ms, part);
+        record::put_timed(out, at_ms, &[]);
+        record::put_timed(out, at_ms, &floats);
+        if !plain {
+            wide::put(out, at_ms, &floats, &wide);
+        }
         frame::finish(out, start);
     }
 }
 
-/// Sets a bit for every time of `all` that is in `some`; both ascend.
-fn mark(all: &[i64], some: &[i64], present: &mut Vec<u64>) {
+/// Sets a bit for every time of `all` that is in `some`; both ascend. Gives how many are set.
+fn mark(all: &[i64], some: &[i64], present: &mut Vec<u64>) -> usize {
     present.clear();
     present.resize(all.len().div_ceil(64), 0);
+    let mut count = 0;
     let mut some = some.iter().peekable();
     for (at, time) in all.iter().enumerate() {
+        while some.next_if(|next| *next < time).is_some() {}
         if some.next_if_eq(&time).is_some() {
             present[at / 64] |= 1 << (at % 64);
+            count += 1;
         }
     }
+    count
 }

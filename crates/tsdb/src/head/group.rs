@@ -10,6 +10,7 @@
 //! Memory a series: 8 bytes of base, 8 of span, 4 of index id, and the open rows.
 
 mod admit;
+mod admit_wide;
 pub(crate) mod late;
 mod slots;
 mod span;
@@ -17,21 +18,27 @@ mod span;
 use std::sync::Arc;
 
 use codec::row;
+use codec::varint::Reader;
 use model::Labels;
 use parking_lot::Mutex;
 
 pub(crate) use admit::{Check, Taken};
-use late::LateSamples;
+use late::{LateSamples, LateValue};
 use slots::SpareSlots;
 pub(crate) use slots::{group_and_key, group_and_slot, reference};
 use span::{Span, seconds_after, seconds_before};
 
 use super::chunk::{self, ChunkHead, OpenRow};
 use super::chunk_files::{Chunk, ChunkBytes, ChunkFiles};
+use super::histograms::{Histograms, OpenColumn};
 use super::sides::Sides;
+use super::starts::Starts;
+use crate::histograms::{OwnedHistogram, item};
+use crate::steps::Steps;
 use crate::tombstones::Tombstones;
-use crate::wal::frame::{self, Kind};
-use crate::wal::record::{self, Part, Timed};
+use crate::wal::frame;
+use crate::wal::record::wide::{self, Item, Wide};
+use crate::wal::record::{self, Part, Shape, Timed};
 
 /// Index id of a slot whose series is not in the head any more.
 pub(crate) const GONE: u32 = u32::MAX;
@@ -68,6 +75,8 @@ pub(crate) struct State {
     rows_max: usize,
     sides: Sides,
     side_count: usize,
+    histograms: Histograms,
+    starts: Starts,
     pub(crate) late: LateSamples,
     /// What is deleted of the samples in order, by slot.
     pub(crate) tombstones: Arc<Tombstones>,
@@ -111,6 +120,8 @@ impl Group {
             rows_max: rows_max_at_first(id),
             sides: Sides::default(),
             side_count: 0,
+            histograms: Histograms::default(),
+            starts: Starts::default(),
             late: LateSamples::default(),
             tombstones: Arc::default(),
             open_from: None,
@@ -160,6 +171,8 @@ pub(crate) struct Prepared {
     sequence: u64,
     base: u64,
     row: std::ops::Range<usize>,
+    /// For each histogram in order, whether it stands on the one before.
+    chained: Vec<bool>,
 }
 
 impl Prepared {
@@ -170,13 +183,13 @@ impl Prepared {
 }
 
 impl State {
-    /// Writes what was taken as a part of a batch's frame, which is one for late samples if `late`.
+    /// Writes what was taken as a part of a batch's frame.
     pub(crate) fn put_part(
         &self,
         id: u32,
         at_ms: i64,
         taken: &Taken,
-        late: bool,
+        shape: Shape,
         out: &mut Vec<u8>,
     ) -> Prepared {
         let sequence = self.sequence + 1;
@@ -195,19 +208,81 @@ impl State {
         let row = row_at..out.len();
         out[length_at..row_at].copy_from_slice(&(row.len() as u32).to_le_bytes());
         record::put_timed(out, at_ms, &taken.timed);
-        if late {
+        if shape >= Shape::Late {
             record::put_timed(out, at_ms, &taken.late);
+        }
+        let mut chained = Vec::new();
+        if shape == Shape::Wide {
+            self.put_wide(sequence, at_ms, taken, &mut chained, out);
         }
         Prepared {
             sequence,
             base,
             row,
+            chained,
         }
+    }
+
+    /// Writes the histograms and starts of a part; `chained` says of each histogram in order
+    /// whether it stands on the one before.
+    fn put_wide(
+        &self,
+        sequence: u64,
+        at_ms: i64,
+        taken: &Taken,
+        chained: &mut Vec<bool>,
+        out: &mut Vec<u8>,
+    ) {
+        // Items first, since they are referred to.
+        let mut bytes = Vec::new();
+        let mut ends = Vec::new();
+        let mut backs = Vec::new();
+        for histogram in &taken.histograms {
+            let base = self.histograms.chain(histogram.slot);
+            let base = base.filter(|_| !histogram.again);
+            let from = bytes.len();
+            let before = base.map(|(_, before)| (&before.layout, &*before.words));
+            item::put(&mut bytes, before, taken.histogram(histogram));
+            let stands = !item::is_anchor(&bytes[from..]);
+            let back = base.map_or(0, |(number, _)| sequence - number);
+            backs.push(if stands { back } else { 0 });
+            chained.push(stands);
+            ends.push(bytes.len());
+        }
+        for histogram in &taken.late_histograms {
+            item::put(&mut bytes, None, taken.histogram(histogram));
+            ends.push(bytes.len());
+        }
+        let all = taken.histograms.iter().chain(&taken.late_histograms);
+        let items = all.enumerate().map(|(at, histogram)| Item {
+            slot: histogram.slot,
+            at_ms: histogram.at_ms,
+            back: backs.get(at).copied().unwrap_or(0),
+            bytes: &bytes[at.checked_sub(1).map_or(0, |before| ends[before])..ends[at]],
+            start_ms: histogram.start_ms,
+        });
+        let mut histograms: Vec<Item<'_>> = items.collect();
+        let late = histograms.split_off(taken.histograms.len());
+        let starts = taken.starts.clone();
+        let wide = Wide {
+            histograms,
+            late,
+            starts,
+        };
+        wide::put(out, at_ms, &taken.late, &wide);
     }
 
     /// Leaves out the number of a batch that was refused and may be in the log nevertheless.
     pub(crate) fn skip_sequence(&mut self) {
         self.sequence += 1;
+        self.histograms.break_chains();
+    }
+
+    /// Whether what is to come stands on what was taken: the first after sealing, or a change of
+    /// what is kept by changes only.
+    pub(crate) fn builds_on(&self, taken: &Taken, prepared: &Prepared) -> bool {
+        let begins = self.open_from.is_none() && !taken.histograms.is_empty();
+        prepared.is_base() || begins || !taken.starts.is_empty()
     }
 
     /// Lets queries see a part that the log has.
@@ -222,7 +297,14 @@ impl State {
     ) {
         self.sequence = self.sequence.max(prepared.sequence);
         for sample in &taken.late {
-            self.late.add(*sample, prepared.sequence, epoch);
+            self.add_late(*sample, (prepared.sequence, epoch));
+        }
+        for histogram in &taken.late_histograms {
+            let value = LateValue::Histogram(Arc::new(taken.owned(histogram)));
+            let sample = (histogram.at_ms, value);
+            let number = (prepared.sequence, epoch);
+            self.late
+                .add(histogram.slot, sample, histogram.start_ms, number);
         }
         if taken.is_in_order() {
             self.begin_batch(prepared.sequence, segment, at_ms);
@@ -242,6 +324,39 @@ impl State {
         }
         for sample in &taken.timed {
             self.add_side(*sample, epoch);
+        }
+        for (histogram, &chained) in taken.histograms.iter().zip(&prepared.chained) {
+            let (slot, at_ms) = (histogram.slot, histogram.at_ms);
+            let number = (prepared.sequence, chained);
+            let owned = taken.owned(histogram);
+            self.add_histogram(slot, at_ms, number, Some(epoch), owned);
+        }
+        for step in &taken.starts {
+            self.starts.push(*step);
+        }
+    }
+
+    fn add_late(&mut self, sample: Timed, number: (u64, u64)) {
+        let value = (sample.at_ms, LateValue::Float(sample.bits));
+        self.late.add(sample.slot, value, sample.start_ms, number);
+    }
+
+    fn add_histogram(
+        &mut self,
+        slot: u32,
+        at_ms: i64,
+        number: (u64, bool),
+        epoch: Option<u64>,
+        histogram: OwnedHistogram,
+    ) {
+        self.histograms.push(slot, at_ms, number, epoch, histogram);
+        self.max_ms = self.max_ms.max(at_ms);
+        if let Some(span) = self
+            .spans
+            .get_mut(slot as usize)
+            .filter(|_| epoch.is_some())
+        {
+            span.add_ms(at_ms);
         }
     }
 
@@ -292,7 +407,9 @@ impl State {
     }
 
     fn add_side(&mut self, sample: Timed, epoch: u64) {
-        let Timed { slot, at_ms, bits } = sample;
+        let Timed {
+            slot, at_ms, bits, ..
+        } = sample;
         self.sides.push(slot, at_ms, bits, epoch);
         self.side_count += 1;
         self.max_ms = self.max_ms.max(at_ms);
@@ -304,8 +421,9 @@ impl State {
     /// Whether the open rows are to be sealed before a row at `at_ms` comes: blocks begin at
     /// multiples of `range_ms`, and no chunk's rows lie in two.
     pub(crate) fn crosses(&self, at_ms: i64, range_ms: i64) -> bool {
-        let first = self.rows.first();
-        first.is_some_and(|row| row.at_ms.div_euclid(range_ms) != at_ms.div_euclid(range_ms))
+        let row = self.rows.first().map(|row| row.at_ms);
+        let first = row.into_iter().chain(self.histograms.open_min_ms()).min();
+        first.is_some_and(|first| first.div_euclid(range_ms) != at_ms.div_euclid(range_ms))
     }
 
     /// Whether there is enough to seal.
@@ -316,6 +434,7 @@ impl State {
         self.rows.len() >= self.rows_max
             || batches > 2 * chunk::ROWS_MAX as u64
             || self.side_count > SIDE_COUNT_MAX
+            || self.histograms.is_full()
     }
 
     /// Whether something is not sealed.
@@ -355,13 +474,16 @@ impl State {
             base: &self.base,
             rows: &rows,
             sides: &self.sides,
+            histograms: &self.histograms,
+            starts: &self.starts,
         };
+        let kind = open.kind();
         let bytes = &mut scratch.frame;
         let start = bytes.len();
-        frame::begin(bytes, Kind::Chunk);
+        frame::begin(bytes, kind);
         chunk::seal(&open, &mut scratch.chunk, bytes);
         frame::finish(bytes, start);
-        let head = ChunkHead::parse(&bytes[start + frame::HEADER_BYTES..]);
+        let head = ChunkHead::parse(&bytes[start + frame::HEADER_BYTES..], kind);
         let chunk = files.add(&bytes[start..], head.expect("our own chunk"));
         bytes.truncate(start);
         if !chunk.is_saved() {
@@ -372,12 +494,16 @@ impl State {
         let later = self.rows.iter().filter(|row| row.epoch > oldest_query);
         self.sealed_lately
             .extend(later.map(|row| (row.epoch, row.at_ms)));
+        let later = self.histograms.later_than(oldest_query);
+        self.sealed_lately.extend(later);
         self.rows = Vec::new();
         self.rows_max = chunk::ROWS_MAX;
         self.base = Arc::from([]);
         self.base_sequence = 0;
         self.sides = Sides::default();
         self.side_count = 0;
+        self.histograms.forget_open();
+        self.starts.clear();
         self.add_chunk(Arc::new(chunk));
     }
 
@@ -413,9 +539,7 @@ impl State {
     pub(crate) fn replay(&mut self, part: &Part<'_>, of: &mut Replay<'_>) -> bool {
         // A checkpoint's late samples are of no batch.
         if part.sequence == 0 || part.sequence > self.replayed {
-            for sample in &part.late {
-                self.late.add(*sample, part.sequence, 0);
-            }
+            self.replay_late(part);
         }
         let sealed = self.chunks.iter().rev().any(|chunk| {
             let (first, last) = chunk.head.sequences;
@@ -436,7 +560,7 @@ impl State {
             self.begin_batch(part.sequence, of.segment, part.at_ms);
             self.add_side(*sample, 0);
         }
-        complete
+        complete & self.replay_wide(part, of)
     }
 
     fn replay_row(&mut self, part: &Part<'_>, of: &mut Replay<'_>) -> bool {
@@ -489,6 +613,71 @@ impl State {
         true
     }
 
+    fn replay_late(&mut self, part: &Part<'_>) {
+        for sample in &part.late {
+            self.add_late(*sample, (part.sequence, 0));
+        }
+        for late in &part.wide.late {
+            let mut reader = Reader::new(late.bytes);
+            let (mut layout, mut words) = (None, Vec::new());
+            if let (Ok(hint), Some(layout)) = (
+                item::take(&mut reader, &mut layout, &mut words),
+                layout.take(),
+            ) {
+                let words = words.into();
+                let value = LateValue::Histogram(Arc::new(OwnedHistogram {
+                    layout,
+                    hint,
+                    words,
+                }));
+                let sample = (late.at_ms, value);
+                self.late
+                    .add(late.slot, sample, late.start_ms, (part.sequence, 0));
+            }
+        }
+    }
+
+    fn replay_wide(&mut self, part: &Part<'_>, of: &Replay<'_>) -> bool {
+        let Wide {
+            histograms, starts, ..
+        } = &part.wide;
+        if histograms.is_empty() && starts.is_empty() {
+            return true;
+        }
+        // Even those that are in blocks: later ones in the log stand on them.
+        self.begin_batch(part.sequence, of.segment, part.at_ms);
+        let mut complete = true;
+        for found in histograms {
+            let base = match found.back {
+                0 => None,
+                back => {
+                    let number = part.sequence.checked_sub(back);
+                    number.and_then(|number| self.histograms.base(found.slot, number))
+                }
+            };
+            let mut layout = base.map(|base| Arc::clone(&base.layout));
+            let mut words = base.map_or(Vec::new(), |base| base.words.to_vec());
+            let hint = item::take(&mut Reader::new(found.bytes), &mut layout, &mut words);
+            let (Ok(hint), Some(layout)) = (hint, layout) else {
+                complete = false;
+                continue;
+            };
+            let words = words.into();
+            let histogram = OwnedHistogram {
+                layout,
+                hint,
+                words,
+            };
+            let number = (part.sequence, found.back > 0);
+            let epoch = (found.at_ms >= of.valid_ms).then_some(0);
+            self.add_histogram(found.slot, found.at_ms, number, epoch, histogram);
+        }
+        for step in starts {
+            self.starts.push(*step);
+        }
+        complete
+    }
+
     /// Spans of what is in chunks, after they were found on disk.
     pub(crate) fn span_chunks(&mut self, files: &ChunkFiles) -> Result<(), codec::DecodeError> {
         for chunk in &self.chunks {
@@ -509,6 +698,13 @@ impl State {
                     side.times.iter().for_each(|&t| span.add_ms(t));
                 }
             })?;
+            if let Some(extras) = chunk.head.extras(&bytes)? {
+                extras.for_each_column(|slot, column| {
+                    if let Some(span) = self.spans.get_mut(slot as usize) {
+                        column.times.iter().for_each(|&t| span.add_ms(t));
+                    }
+                })?;
+            }
             bytes.release();
         }
         Ok(())
@@ -537,6 +733,7 @@ impl State {
         if *id != GONE {
             *id = GONE;
             self.gone += 1;
+            self.histograms.remove(slot);
             self.spare.rest(slot, segment);
         }
     }
@@ -589,7 +786,17 @@ impl State {
     pub(crate) fn open_min_ms(&self) -> Option<i64> {
         let rows = self.rows.first().map(|row| row.at_ms);
         let sides = self.sides.iter().filter_map(|(_, s)| s.first());
-        rows.into_iter().chain(sides.map(|s| s.at_ms)).min()
+        let sides = sides.map(|s| s.at_ms);
+        let all = rows.into_iter().chain(sides);
+        all.chain(self.histograms.open_min_ms()).min()
+    }
+
+    /// The open histograms of a slot and the starts of what it has open.
+    pub(crate) fn open_wide(&self, slot: u32) -> Option<OpenWide> {
+        let histograms = self.histograms.open(slot).cloned();
+        let starts = self.starts.get(slot).cloned();
+        let some = histograms.is_some() || starts.is_some();
+        some.then_some(OpenWide { histograms, starts })
     }
 
     /// Oldest sample of the group.
@@ -629,6 +836,13 @@ impl State {
             sealed_max_ms: later.map(|(_, ms)| ms - 1).min().unwrap_or(i64::MAX),
         })
     }
+}
+
+/// What few slots have open besides floats.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenWide {
+    pub(crate) histograms: Option<Arc<OpenColumn>>,
+    pub(crate) starts: Option<Arc<Steps>>,
 }
 
 /// A chunk that a query reads.

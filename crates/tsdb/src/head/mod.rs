@@ -15,14 +15,17 @@ mod append;
 mod chunk;
 mod chunk_files;
 mod delete;
+mod extras;
 mod flush;
 mod group;
+mod histograms;
 mod index;
 mod late;
 mod postings;
 mod replay;
 mod series;
 mod sides;
+mod starts;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -51,7 +54,7 @@ use series::SharedView;
 /// From so many series on, a selection is worth several threads.
 const PARALLEL_SERIES_MIN: usize = 4_096;
 /// No more late samples wait for their block; batches with more are refused until some are
-/// written. 64 MiB.
+/// written. 96 MiB of floats.
 const LATE_SAMPLES_MAX: u64 = 1 << 21;
 /// With so many late samples, those whose time is in blocks do not wait for the next block.
 const LATE_SAMPLES_DUE: u64 = LATE_SAMPLES_MAX / 4;
@@ -77,6 +80,8 @@ pub(crate) struct Counts {
     pub(crate) unknown_refs: AtomicU64,
     /// Late samples since the metrics last took note.
     pub(crate) late_appended: AtomicU64,
+    /// Histograms since the metrics last took note.
+    pub(crate) histograms_appended: AtomicU64,
 }
 
 /// Recent samples.
@@ -242,7 +247,11 @@ impl Head {
             }
             let view = state.view(epoch, min_ms, max_ms, &self.files);
             let view = view.map_err(|error| StorageError::Io(format!("head chunk: {error}")))?;
-            let view = SharedView::new(view);
+            let wide = slots.iter().filter_map(|&(slot, _)| {
+                let open = state.open_wide(slot)?;
+                Some((slot, open))
+            });
+            let view = SharedView::new(view, wide.collect());
             wanted.extend(
                 slots
                     .into_iter()

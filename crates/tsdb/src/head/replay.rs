@@ -26,7 +26,7 @@ use super::Head;
 use super::chunk_files::{Chunk, ReadPart};
 use super::group::{GONE, Group, Replay, group_and_slot, reference};
 use crate::wal::frame::{Frame, Frames, Kind};
-use crate::wal::record::{self, Define, Part};
+use crate::wal::record::{self, Define, Part, Shape};
 use crate::wal::{SEGMENT_HEADER, checkpoint_path, foreign, is_ours, list, segment_path};
 
 /// How far replay has come, in segments.
@@ -77,7 +77,6 @@ impl Head {
             let path = checkpoint_path(&dir, number);
             self.replay_file(disk, &path, 0, false, &mut waiting)?;
         }
-        self.wal.adopt(&segments)?;
         for number in segments {
             if stop() {
                 return Ok(());
@@ -187,9 +186,14 @@ impl Head {
         waiting: &mut Waiting,
         run: &mut Vec<Part<'a>>,
     ) -> Result<(), DecodeError> {
-        if let Kind::Batch | Kind::LateBatch = frame.kind {
-            let late = frame.kind == Kind::LateBatch;
-            run.append(&mut record::take_batch(frame.payload, late)?);
+        let shape = match frame.kind {
+            Kind::Batch => Some(Shape::Plain),
+            Kind::LateBatch => Some(Shape::Late),
+            Kind::WideBatch => Some(Shape::Wide),
+            _ => None,
+        };
+        if let Some(shape) = shape {
+            run.append(&mut record::take_batch(frame.payload, shape)?);
             return Ok(());
         }
         self.replay_run(run, segment);
@@ -201,19 +205,6 @@ impl Head {
                 self.valid_ms.fetch_max(reader.signed()?, SeqCst);
                 let mut groups = self.groups.write();
                 groups.next = groups.next.max(next);
-                drop(groups);
-                // Checkpoints of the first days end here.
-                let count = match reader.is_empty() {
-                    true => 0,
-                    false => reader.count(reader.rest().len())?,
-                };
-                for _ in 0..count {
-                    let (number, end) = (reader.varint()?, reader.varint()?);
-                    if self.files.is_shorter(number, end) {
-                        let what = format!("no chunk at the end, before byte {end}");
-                        self.note_corruption(&what, format!("chunk file {number}"));
-                    }
-                }
                 Ok(())
             }
             Kind::LateDone => {
@@ -225,7 +216,8 @@ impl Head {
                 self.replay_delete(group, &all);
                 Ok(())
             }
-            Kind::Chunk | Kind::Batch | Kind::LateBatch => Ok(()),
+            Kind::Chunk | Kind::WideChunk => Ok(()),
+            Kind::Batch | Kind::LateBatch | Kind::WideBatch => Ok(()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A series of the head, as a query reads it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use codec::DecodeError;
@@ -7,22 +8,27 @@ use codec::row;
 use model::Labels;
 use storage::{Samples, Series, StorageError};
 
-use super::group::View;
-use crate::merge::merge_tail;
+use super::chunk::ChunkHead;
+use super::group::late::LateValue;
+use super::group::{OpenWide, View};
+use crate::histograms::HistogramRef;
+use crate::merge::{Mark, append, fill_starts, merge_tail};
 use crate::tombstones::{Interval, leave_out};
 
 /// A group's view with what reading decodes once for all of its series.
 #[derive(Debug)]
 pub(crate) struct SharedView {
     view: View,
+    /// What few slots have open besides floats.
+    wide: BTreeMap<u32, OpenWide>,
     /// Timestamps of each chunk.
     times: Vec<OnceLock<Result<Vec<i64>, DecodeError>>>,
 }
 
 impl SharedView {
-    pub(crate) fn new(view: View) -> Arc<SharedView> {
+    pub(crate) fn new(view: View, wide: BTreeMap<u32, OpenWide>) -> Arc<SharedView> {
         let times = view.chunks.iter().map(|_| OnceLock::new()).collect();
-        Arc::new(SharedView { view, times })
+        Arc::new(SharedView { view, wide, times })
     }
 
     /// What is deleted of a slot's samples in order.
@@ -60,38 +66,16 @@ impl HeadSeries {
             }
             let times = times.get_or_init(|| head.times(&chunk.bytes)).as_ref();
             let times = times.map_err(|error| *error)?;
-            let from = out.timestamps.len();
-            let slot = self.slot as usize;
-            head.read(&chunk.bytes, slot, times, (min_ms, max_ms), out)?;
+            let from = Mark::of(out);
+            read_chunk(head, &chunk.bytes, self.slot, times, (min_ms, max_ms), out)?;
             merge_tail(out, from);
-            if head.side_count > 0 {
-                let side = head.side(&chunk.bytes, self.slot)?;
-                let samples = side.times.into_iter().zip(side.values);
-                self.add(samples, min_ms, max_ms, out);
-            }
         }
         Ok(())
     }
 
-    fn add(
-        &self,
-        samples: impl Iterator<Item = (i64, f64)>,
-        min_ms: i64,
-        max_ms: i64,
-        out: &mut Samples,
-    ) {
-        let from = out.timestamps.len();
-        for (at_ms, value) in samples {
-            if (min_ms..=max_ms).contains(&at_ms) {
-                out.push(at_ms, value);
-            }
-        }
-        merge_tail(out, from);
-    }
-
     fn read_open(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), DecodeError> {
         let view = &self.view.view;
-        let from = out.timestamps.len();
+        let from = Mark::of(out);
         for open in &view.rows {
             if !(min_ms..=max_ms).contains(&open.at_ms) {
                 continue;
@@ -100,19 +84,39 @@ impl HeadSeries {
             if let Some(bits) = row.get(self.slot as usize, &view.base)? {
                 // A batch that was refused and is in the log nevertheless comes back at a
                 // restart; what was taken in its place comes after it.
-                if out.timestamps[from..].last() == Some(&open.at_ms) {
+                if out.timestamps[from.floats..].last() == Some(&open.at_ms) {
                     out.timestamps.pop();
                     out.values.pop();
                 }
-                out.push(open.at_ms, f64::from_bits(bits));
+                out.timestamps.push(open.at_ms);
+                out.values.push(f64::from_bits(bits));
             }
         }
         merge_tail(out, from);
         let sides = view.sides.get(self.slot).iter();
         let sides = sides.filter(|side| side.epoch <= view.epoch);
         let sides = sides.map(|side| (side.at_ms, f64::from_bits(side.bits)));
-        self.add(sides, min_ms, max_ms, out);
+        add(sides, (min_ms, max_ms), out);
+        let Some(OpenWide { histograms, starts }) = self.view.wide.get(&self.slot) else {
+            return Ok(());
+        };
+        if let Some(column) = histograms {
+            let before = Mark::of(out);
+            column.for_each(view.epoch, |at_ms, histogram| {
+                push_histogram(at_ms, histogram, (min_ms, max_ms), before, out);
+            })?;
+            merge_tail(out, before);
+        }
+        if let Some(starts) = starts {
+            fill_starts(out, from, |ms| starts.at(ms));
+        }
         Ok(())
+    }
+
+    /// Whether there may be more than floats.
+    fn is_wide(&self) -> bool {
+        let mut chunks = self.view.view.chunks.iter();
+        self.view.wide.contains_key(&self.slot) || chunks.any(|c| c.chunk.head.has_extras())
     }
 
     fn read_in_order(
@@ -122,31 +126,101 @@ impl HeadSeries {
         out: &mut Samples,
     ) -> Result<(), DecodeError> {
         let deleted = self.view.tombstones(self.slot);
-        if deleted.is_empty() {
+        if deleted.is_empty() && (out.is_empty() || !self.is_wide()) {
             self.read_chunks(min_ms, max_ms, out)?;
             return self.read_open(min_ms, max_ms, out);
         }
-        // Apart from what is in `out` already: that may be of the same time.
+        // Apart from what is in `out` already: that may be of the same time, and has its own starts.
         let mut own = Samples::default();
         self.read_chunks(min_ms, max_ms, &mut own)?;
         self.read_open(min_ms, max_ms, &mut own)?;
-        leave_out(deleted, &mut own, 0);
-        self.add(
-            own.timestamps.into_iter().zip(own.values),
-            min_ms,
-            max_ms,
-            out,
-        );
+        leave_out(deleted, &mut own, Mark::default());
+        let from = Mark::of(out);
+        append(out, own);
+        merge_tail(out, from);
         Ok(())
     }
 
     /// Late samples come last: where there is one in order, that stays.
     fn read_late(&self, min_ms: i64, max_ms: i64, out: &mut Samples) {
         let view = &self.view.view;
+        let from = Mark::of(out);
         let late = view.late.get(self.slot).iter();
         let late = late.filter(|late| late.epoch <= view.epoch);
-        let late = late.map(|late| (late.at_ms, f64::from_bits(late.bits)));
-        self.add(late, min_ms, max_ms, out);
+        for late in late.filter(|late| (min_ms..=max_ms).contains(&late.at_ms)) {
+            match &late.value {
+                LateValue::Float(bits) => {
+                    out.push_with_start(late.at_ms, f64::from_bits(*bits), late.start_ms);
+                }
+                LateValue::Histogram(histogram) => {
+                    let histogram = Arc::new(histogram.as_ref().as_ref().to_float());
+                    out.push_histogram(late.at_ms, histogram, late.start_ms);
+                }
+            }
+        }
+        merge_tail(out, from);
+    }
+}
+
+/// Adds the samples of a slot in a chunk, which ascend but for those with times of their own.
+fn read_chunk(
+    head: &ChunkHead,
+    bytes: &[u8],
+    slot: u32,
+    times: &[i64],
+    range: (i64, i64),
+    out: &mut Samples,
+) -> Result<(), DecodeError> {
+    let from = Mark::of(out);
+    head.read(bytes, slot as usize, times, range, out)?;
+    if head.side_count > 0 {
+        let side = head.side(bytes, slot)?;
+        add(side.times.into_iter().zip(side.values), range, out);
+    }
+    let Some(extras) = head.extras(bytes)? else {
+        return Ok(());
+    };
+    if let Some(column) = extras.histograms(slot)? {
+        column.for_each(|at_ms, histogram| {
+            push_histogram(at_ms, histogram, range, from, out);
+        })?;
+    }
+    let starts = extras.starts(slot)?;
+    fill_starts(out, from, |ms| starts.at(ms));
+    Ok(())
+}
+
+/// Adds float samples and merges them in.
+fn add(samples: impl Iterator<Item = (i64, f64)>, range: (i64, i64), out: &mut Samples) {
+    let from = Mark::of(out);
+    for (at_ms, value) in samples {
+        if (range.0..=range.1).contains(&at_ms) {
+            out.timestamps.push(at_ms);
+            out.values.push(value);
+        }
+    }
+    merge_tail(out, from);
+}
+
+/// Adds a histogram behind those from `from` on. One that is not newer than the last comes from a
+/// batch in place of one that was refused and is in the log nevertheless: it replaces that.
+fn push_histogram(
+    at_ms: i64,
+    histogram: HistogramRef<'_>,
+    (min_ms, max_ms): (i64, i64),
+    from: Mark,
+    out: &mut Samples,
+) {
+    while out.histograms.len() > from.histograms
+        && out
+            .histograms
+            .last()
+            .is_some_and(|(last, _)| *last >= at_ms)
+    {
+        out.histograms.pop();
+    }
+    if (min_ms..=max_ms).contains(&at_ms) {
+        out.histograms.push((at_ms, Arc::new(histogram.to_float())));
     }
 }
 

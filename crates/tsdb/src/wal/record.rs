@@ -3,10 +3,14 @@
 //! A definition stands for itself (it carries its texts), so a reader needs nothing but the
 //! definition of a group before the group's samples. The grammar is in `docs/formats/wal.md`.
 
+pub(crate) mod wide;
+
 use codec::DecodeError;
 use codec::varint::{self, Reader};
 use hashbrown::HashMap;
 use model::Labels;
+
+use wide::Wide;
 
 /// No label set has more pairs; bounds what damaged bytes can ask for.
 const PAIRS_MAX: usize = 1 << 16;
@@ -143,6 +147,19 @@ pub(crate) struct Timed {
     pub(crate) slot: u32,
     pub(crate) at_ms: i64,
     pub(crate) bits: u64,
+    /// Start of the counter, 0 if that is not known. Of samples in order, the log has it apart.
+    pub(crate) start_ms: i64,
+}
+
+/// What parts of a batch have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Shape {
+    /// Floats in order.
+    Plain,
+    /// Late ones, too.
+    Late,
+    /// And histograms and starts.
+    Wide,
 }
 
 /// What a batch has for one group.
@@ -159,6 +176,7 @@ pub(crate) struct Part<'a> {
     pub(crate) timed: Vec<Timed>,
     /// Late samples.
     pub(crate) late: Vec<Timed>,
+    pub(crate) wide: Wide<'a>,
 }
 
 /// Appends a part's fields before its row; the row and [`put_timed`] follow.
@@ -184,16 +202,21 @@ fn take_timed(reader: &mut Reader<'_>, at_ms: i64) -> Result<Vec<Timed>, DecodeE
     let mut timed = Vec::with_capacity(count);
     for _ in 0..count {
         timed.push(Timed {
-            slot: u32::try_from(reader.varint()?).map_err(|_| DecodeError("slot"))?,
+            slot: slot(reader)?,
             at_ms: at_ms.wrapping_add(reader.signed()?),
             bits: reader.u64_le()?,
+            start_ms: 0,
         });
     }
     Ok(timed)
 }
 
-/// Reads the parts of a batch; `late` if they have late samples too.
-pub(crate) fn take_batch(payload: &[u8], late: bool) -> Result<Vec<Part<'_>>, DecodeError> {
+fn slot(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
+    u32::try_from(reader.varint()?).map_err(|_| DecodeError("slot"))
+}
+
+/// Reads the parts of a batch.
+pub(crate) fn take_batch(payload: &[u8], shape: Shape) -> Result<Vec<Part<'_>>, DecodeError> {
     let mut reader = Reader::new(payload);
     let mut parts = Vec::with_capacity(1);
     while !reader.is_empty() {
@@ -205,9 +228,13 @@ pub(crate) fn take_batch(payload: &[u8], late: bool) -> Result<Vec<Part<'_>>, De
         let row = reader.u32_le()? as usize;
         let row = reader.take(row)?;
         let timed = take_timed(&mut reader, at_ms)?;
-        let late = match late {
-            true => take_timed(&mut reader, at_ms)?,
-            false => Vec::new(),
+        let mut late = match shape {
+            Shape::Plain => Vec::new(),
+            Shape::Late | Shape::Wide => take_timed(&mut reader, at_ms)?,
+        };
+        let wide = match shape {
+            Shape::Plain | Shape::Late => Wide::default(),
+            Shape::Wide => wide::take(&mut reader, at_ms, &mut late)?,
         };
         parts.push(Part {
             group,
@@ -217,6 +244,7 @@ pub(crate) fn take_batch(payload: &[u8], late: bool) -> Result<Vec<Part<'_>>, De
             row,
             timed,
             late,
+            wide,
         });
     }
     Ok(parts)
@@ -323,6 +351,7 @@ mod tests {
             slot: 9,
             at_ms: -5,
             bits: u64::MAX,
+            start_ms: 0,
         }];
         let mut out = Vec::new();
         for (group, row, timed) in [(1, &b"row"[..], &timed[..]), (2, b"", &[])] {
@@ -331,7 +360,7 @@ mod tests {
             out.extend_from_slice(row);
             put_timed(&mut out, 1_000, timed);
         }
-        let parts = take_batch(&out, false).unwrap();
+        let parts = take_batch(&out, Shape::Plain).unwrap();
         assert_eq!(
             (parts[0].group, parts[0].row, &parts[0].timed),
             (1, &b"row"[..], &timed)
@@ -348,13 +377,14 @@ mod tests {
             slot: 2,
             at_ms: 7,
             bits: 3,
+            start_ms: 0,
         }];
         let mut out = Vec::new();
         put_part(&mut out, 1, 9, 9, 1_000);
         out.extend_from_slice(&[0; 4]);
         put_timed(&mut out, 1_000, &[]);
         put_timed(&mut out, 1_000, &late);
-        let parts = take_batch(&out, true).unwrap();
+        let parts = take_batch(&out, Shape::Late).unwrap();
         assert_eq!((parts[0].timed.len(), &parts[0].late[..]), (0, &late[..]));
         let done = LateDone {
             min_ms: -5,
@@ -379,8 +409,9 @@ mod tests {
         #[test]
         fn damaged_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let _ = take_define(&bytes);
-            let _ = take_batch(&bytes, false);
-            let _ = take_batch(&bytes, true);
+            for shape in [Shape::Plain, Shape::Late, Shape::Wide] {
+                let _ = take_batch(&bytes, shape);
+            }
             let _ = take_late_done(&bytes);
             let _ = take_delete(&bytes);
         }

@@ -8,8 +8,8 @@
 mod blocks;
 mod changes;
 mod durability;
-mod flips;
 mod semantics;
 mod support;
 mod sweep;
 mod threads;
+mod wide;

@@ -5,10 +5,12 @@ use hashbrown::HashMap;
 use model::STALE_NAN_BITS;
 use storage::{AppendOutcome, Sample, TimedSample};
 
+use super::admit_wide::TakenHistogram;
 use super::slots::slot_of;
 use super::{GONE, State, group_and_key};
 use crate::head::chunk_files::{Chunk, ChunkFiles};
-use crate::wal::record::Timed;
+use crate::wal::record::wide::StartStep;
+use crate::wal::record::{Shape, Timed};
 
 /// What a batch has for one group, checked.
 #[derive(Debug, Default)]
@@ -18,31 +20,75 @@ pub(crate) struct Taken {
     pub(super) timed: Vec<Timed>,
     /// Older than the newest sample of their series.
     pub(super) late: Vec<Timed>,
-    /// Newest sample with own time of each slot in `timed`.
-    newest: HashMap<u32, (i64, u64)>,
+    pub(super) histograms: Vec<TakenHistogram>,
+    pub(super) late_histograms: Vec<TakenHistogram>,
+    /// Words of all histograms.
+    pub(super) words: Vec<u64>,
+    pub(super) starts: Vec<StartStep>,
+    /// Starts that the batch has, by slot; 0 if it has none.
+    pub(super) start_of: Vec<i64>,
+    /// Newest sample of each slot in `timed` and `histograms`.
+    pub(super) newest: HashMap<u32, Newest>,
 }
+
+/// The newest sample: its time, and its bits if it is a float.
+pub(crate) type Newest = (i64, Option<u64>);
 
 impl Taken {
     /// Whether there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
-        !self.is_in_order() && self.late.is_empty()
+        !self.is_in_order() && self.late_count() == 0
     }
 
     /// Whether there are samples in order.
     pub(crate) fn is_in_order(&self) -> bool {
-        self.row_count > 0 || !self.timed.is_empty()
+        self.row_count > 0 || !self.timed.is_empty() || !self.histograms.is_empty()
     }
 
-    /// Late samples.
-    pub(crate) fn late(&self) -> &[Timed] {
-        &self.late
+    /// How many late samples there are.
+    pub(crate) fn late_count(&self) -> usize {
+        self.late.len() + self.late_histograms.len()
+    }
+
+    /// Times of late samples.
+    pub(crate) fn late_times(&self) -> impl Iterator<Item = i64> {
+        let floats = self.late.iter().map(|sample| sample.at_ms);
+        floats.chain(self.late_histograms.iter().map(|sample| sample.at_ms))
+    }
+
+    /// How many histograms there are, late ones among them.
+    pub(crate) fn histogram_count(&self) -> usize {
+        self.histograms.len() + self.late_histograms.len()
+    }
+
+    /// What a record has to be like to hold it.
+    pub(crate) fn shape(&self) -> Shape {
+        let late_starts = self.late.iter().any(|sample| sample.start_ms != 0);
+        if self.histogram_count() > 0 || !self.starts.is_empty() || late_starts {
+            Shape::Wide
+        } else if self.late.is_empty() {
+            Shape::Plain
+        } else {
+            Shape::Late
+        }
+    }
+
+    /// The newest sample that is not in the row.
+    fn newest_of(&self, slot: u32) -> Option<Newest> {
+        // While rows are filled there are hardly any.
+        if self.newest.is_empty() {
+            return None;
+        }
+        self.newest.get(&slot).copied()
     }
 
     /// The oldest sample in order.
     pub(crate) fn min_ms(&self, at_ms: i64) -> i64 {
         let row = (self.row_count > 0).then_some(at_ms);
         let timed = self.timed.iter().map(|sample| sample.at_ms);
-        timed.chain(row).min().unwrap_or(i64::MAX)
+        let histograms = self.histograms.iter().map(|sample| sample.at_ms);
+        let all = timed.chain(histograms).chain(row);
+        all.min().unwrap_or(i64::MAX)
     }
 
     /// Forgets everything and makes room for the group's slots.
@@ -52,6 +98,7 @@ impl Taken {
         self.timed.clear();
         self.late.clear();
         self.newest.clear();
+        self.reset_wide();
     }
 }
 
@@ -66,7 +113,7 @@ pub(crate) struct Check<'a> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     New,
     Same,
     Duplicate,
@@ -75,11 +122,11 @@ enum Verdict {
     OutOfBounds,
 }
 
-fn compare(newest: (i64, u64), at_ms: i64, bits: u64) -> Verdict {
+fn compare(newest: Newest, at_ms: i64, bits: u64) -> Verdict {
     match newest.0.cmp(&at_ms) {
         std::cmp::Ordering::Less => Verdict::New,
         std::cmp::Ordering::Greater => Verdict::Old,
-        std::cmp::Ordering::Equal if newest.1 == bits => Verdict::Same,
+        std::cmp::Ordering::Equal if newest.1 == Some(bits) => Verdict::Same,
         std::cmp::Ordering::Equal => Verdict::Duplicate,
     }
 }
@@ -87,26 +134,28 @@ fn compare(newest: (i64, u64), at_ms: i64, bits: u64) -> Verdict {
 impl State {
     /// The slot of a series that the group has.
     #[inline]
-    fn slot(&self, key: u32) -> Option<u32> {
+    pub(super) fn slot(&self, key: u32) -> Option<u32> {
         let slot = slot_of(key);
         let id = *self.series.get(slot as usize)?;
         (self.spare.is_current(key) && (self.gone == 0 || id != GONE)).then_some(slot)
     }
 
     /// The newest sample of a slot.
-    pub(crate) fn newest(&self, slot: u32, files: &ChunkFiles) -> Option<(i64, u64)> {
-        let side = self.sides.get(slot).last().map(|s| (s.at_ms, s.bits));
+    pub(crate) fn newest(&self, slot: u32, files: &ChunkFiles) -> Option<Newest> {
+        let side = self.sides.get(slot).last().map(|s| (s.at_ms, Some(s.bits)));
         let row = self.rows.iter().rev().find_map(|open| {
             let row = row::Row::new(&open.bytes).expect("our own row");
             let bits = row.get(slot as usize, &self.base).expect("our own row");
-            bits.map(|bits| (open.at_ms, bits))
+            bits.map(|bits| (open.at_ms, Some(bits)))
         });
-        side.max(row).or_else(|| {
+        let sealed = || {
             let chunks = self.chunks.iter().rev();
             chunks
                 .filter_map(|chunk| newest_in(chunk, slot, files))
                 .next()
-        })
+        };
+        let histogram = self.histograms.last(slot).map(|(at_ms, _)| (at_ms, None));
+        side.max(row).or_else(sealed).max(histogram)
     }
 
     fn judge(&self, slot: u32, at_ms: i64, bits: u64, files: &ChunkFiles) -> Verdict {
@@ -143,25 +192,32 @@ impl State {
             let verdict = if at_ms < check.floor_ms {
                 Verdict::OutOfBounds
             } else if taken.values.has(at) {
-                compare((at_ms, taken.values.bits[at]), at_ms, bits)
+                compare((at_ms, Some(taken.values.bits[at])), at_ms, bits)
+            } else if let Some(newest) = taken.newest_of(slot) {
+                compare(newest, at_ms, bits)
             } else if fresh {
                 Verdict::New
-            } else if let Some(&newest) = taken.newest.get(&slot) {
-                compare(newest, at_ms, bits)
             } else {
                 self.judge(slot, at_ms, bits, check.files)
             };
+            let start_ms = taken.start_of.get(at).copied().unwrap_or(0);
+            let sample = Timed {
+                slot,
+                at_ms,
+                bits,
+                start_ms,
+            };
             match verdict {
+                Verdict::New if bits == STALE_NAN_BITS && self.is_histogram(slot, check.files) => {
+                    self.end_histogram(slot, at_ms, taken, outcome);
+                }
                 Verdict::New if fresh || self.rows.last().is_none_or(|r| r.at_ms <= at_ms) => {
                     taken.values.set(at, bits);
                     taken.row_count += 1;
                     outcome.appended += 1;
                 }
-                Verdict::New => taken.push_timed(Timed { slot, at_ms, bits }, outcome),
-                verdict => {
-                    let sample = Timed { slot, at_ms, bits };
-                    self.take_late(verdict, sample, check, taken, outcome);
-                }
+                Verdict::New => taken.push_timed(sample, outcome),
+                verdict => self.take_late(verdict, sample, check, taken, outcome),
             }
         }
     }
@@ -210,14 +266,27 @@ impl State {
         let (at_ms, bits) = (sample.timestamp_ms, sample.value.to_bits());
         let at = slot as usize;
         let row = (taken.row_count > 0 && taken.values.has(at))
-            .then(|| (batch_ms, taken.values.bits[at]));
-        let verdict = match row.max(taken.newest.get(&slot).copied()) {
+            .then(|| (batch_ms, Some(taken.values.bits[at])));
+        let in_batch = row.max(taken.newest.get(&slot).copied());
+        let verdict = match in_batch {
             _ if at_ms < check.floor_ms => Verdict::OutOfBounds,
             Some(newest) => compare(newest, at_ms, bits),
             None => self.judge(slot, at_ms, bits, check.files),
         };
-        let sample = Timed { slot, at_ms, bits };
+        let sample = Timed {
+            slot,
+            at_ms,
+            bits,
+            start_ms: taken.start_of.get(at).copied().unwrap_or(0),
+        };
         match verdict {
+            Verdict::New
+                if bits == STALE_NAN_BITS
+                    && in_batch.is_none()
+                    && self.is_histogram(slot, check.files) =>
+            {
+                self.end_histogram(slot, at_ms, taken, outcome);
+            }
             Verdict::New => taken.push_timed(sample, outcome),
             verdict => self.take_late(verdict, sample, check, taken, outcome),
         }
@@ -226,13 +295,14 @@ impl State {
 
 impl Taken {
     fn push_timed(&mut self, sample: Timed, outcome: &mut AppendOutcome) {
-        self.newest.insert(sample.slot, (sample.at_ms, sample.bits));
+        let newest = (sample.at_ms, Some(sample.bits));
+        self.newest.insert(sample.slot, newest);
         self.timed.push(sample);
         outcome.appended += 1;
     }
 }
 
-fn newest_in(chunk: &Chunk, slot: u32, files: &ChunkFiles) -> Option<(i64, u64)> {
+fn newest_in(chunk: &Chunk, slot: u32, files: &ChunkFiles) -> Option<Newest> {
     // A chunk that cannot be read refuses nothing.
     let bytes = files.bytes(chunk).ok()?;
     let times = chunk.head.times(&bytes).ok()?;
@@ -243,6 +313,14 @@ fn newest_in(chunk: &Chunk, slot: u32, files: &ChunkFiles) -> Option<(i64, u64)>
         .read(&bytes, slot as usize, &times, all, &mut samples);
     read.ok()?;
     let side = chunk.head.side(&bytes, slot).ok()?;
-    let last = |times: &[i64], values: &[f64]| Some((*times.last()?, values.last()?.to_bits()));
-    last(&samples.timestamps, &samples.values).max(last(&side.times, &side.values))
+    let last = |times: &[i64], values: &[f64]| {
+        let bits = values.last()?.to_bits();
+        Some((*times.last()?, Some(bits)))
+    };
+    let extras = chunk.head.extras(&bytes).ok()?;
+    let column = extras.and_then(|extras| extras.histograms(slot).ok().flatten());
+    let histogram = column.and_then(|column| Some((*column.times.last()?, None)));
+    last(&samples.timestamps, &samples.values)
+        .max(last(&side.times, &side.values))
+        .max(histogram)
 }

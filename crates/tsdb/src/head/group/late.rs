@@ -4,18 +4,28 @@
 //! the next one is, if their time is in blocks already). They are never sealed into chunks: the
 //! log and its checkpoints hold them. Of several at one time the first one stays.
 //!
-//! Memory: 32 bytes a sample, at most [`super::super::LATE_SAMPLES_MAX`] in the whole head.
+//! Memory: 48 bytes a sample and what a histogram takes, at most [`super::super::LATE_SAMPLES_MAX`] in the whole head.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::wal::record::Timed;
+use crate::histograms::OwnedHistogram;
+
+/// The value of a late sample.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum LateValue {
+    /// Bits of a float.
+    Float(u64),
+    Histogram(Arc<OwnedHistogram>),
+}
 
 /// A late sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Late {
     pub(crate) at_ms: i64,
-    pub(crate) bits: u64,
+    pub(crate) value: LateValue,
+    /// Start of the counter, 0 if that is not known.
+    pub(crate) start_ms: i64,
     /// When it was published.
     pub(crate) epoch: u64,
     /// Number of its batch in the group; 0 if a checkpoint had it.
@@ -61,8 +71,13 @@ impl LateSamples {
     }
 
     /// Adds a sample unless there is one of its time; whether it was added.
-    pub(crate) fn add(&mut self, sample: Timed, sequence: u64, epoch: u64) -> bool {
-        let Timed { slot, at_ms, bits } = sample;
+    pub(crate) fn add(
+        &mut self,
+        slot: u32,
+        (at_ms, value): (i64, LateValue),
+        start_ms: i64,
+        (sequence, epoch): (u64, u64),
+    ) -> bool {
         let column = Arc::make_mut(Arc::make_mut(&mut self.0).entry(slot).or_default());
         let at = column.partition_point(|late| late.at_ms < at_ms);
         if column.get(at).is_some_and(|late| late.at_ms == at_ms) {
@@ -70,7 +85,8 @@ impl LateSamples {
         }
         let late = Late {
             at_ms,
-            bits,
+            value,
+            start_ms,
             epoch,
             sequence,
         };
@@ -116,14 +132,19 @@ mod tests {
     #[test]
     fn keeps_order_and_the_first_of_a_time() {
         let mut all = LateSamples::default();
-        let sample = |slot, at_ms, bits| Timed { slot, at_ms, bits };
+        let sample = |at_ms, bits| (at_ms, LateValue::Float(bits));
         for (n, (at_ms, added)) in (1..).zip([(30, true), (10, true), (30, false), (20, true)]) {
-            assert_eq!(all.add(sample(1, at_ms, n), n, n), added);
+            assert_eq!(all.add(1, sample(at_ms, n), 0, (n, n)), added);
         }
-        all.add(sample(2, 15, 9), 5, 5);
+        all.add(2, sample(15, 9), 0, (5, 5));
         let before = all.clone();
         let column = |all: &LateSamples, slot| -> Vec<(i64, u64)> {
-            all.get(slot).iter().map(|l| (l.at_ms, l.bits)).collect()
+            let bits = |late: &Late| match &late.value {
+                LateValue::Float(bits) => *bits,
+                LateValue::Histogram(_) => 0,
+            };
+            let column = all.get(slot).iter();
+            column.map(|late| (late.at_ms, bits(late))).collect()
         };
         assert_eq!(column(&all, 1), [(10, 2), (20, 4), (30, 1)]);
         assert!(all.has(1, 20) && !all.has(1, 21) && !all.has(3, 20));
