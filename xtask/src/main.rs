@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "a tool talks to its user")]
 
+mod proof;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench query        dashboards' queries over hours of a fleet: --hosts --containers --hours --runs
                      --against prometheus
   bench CRATE        the micro benches of one crate
+  kill               SIGKILLs of the real server under load: --times
+  fuzz TARGET        a fuzz target (or `all`) from seeds that the code writes: --seconds
+  sanitize WHICH     the storage's tests under the sanitizer `address` or `thread`
   ci                 all of the above that a machine without a network can do";
 
 fn main() -> ExitCode {
@@ -54,6 +58,9 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "conformance" => conformance(),
         "compare" => compare(),
         "bench" => bench(rest),
+        "kill" => proof::kill(rest),
+        "fuzz" => proof::fuzz(rest),
+        "sanitize" => proof::sanitize(rest),
         "ci" => ci(),
         _ => bail!("unknown command {command:?}\n{USAGE}"),
     }

@@ -15,6 +15,7 @@ fn print(out: &mut impl Write, labels: &model::Labels, sample: &Sample) -> std::
     match &sample.value {
         Value::Float(value) => writeln!(out, "{labels} {value} {at}"),
         Value::Histogram(histogram) => writeln!(out, "{labels} {histogram:?} {at}"),
+        Value::IntegerHistogram(histogram) => writeln!(out, "{labels} {histogram:?} {at}"),
     }
 }
 

@@ -163,7 +163,9 @@ impl Block {
                 stats.num_samples += 1;
                 match sample?.value {
                     Value::Float(_) => stats.num_float_samples += 1,
-                    Value::Histogram(_) => stats.num_histogram_samples += 1,
+                    Value::Histogram(_) | Value::IntegerHistogram(_) => {
+                        stats.num_histogram_samples += 1;
+                    }
                 }
             }
         }

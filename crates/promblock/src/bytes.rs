@@ -5,6 +5,11 @@ use crc32c::crc32c;
 
 use crate::error::Bad;
 
+/// Checksums are not compared in a fuzzer's build: it could not guess one, and the question is what
+/// the code behind makes of bytes that pass.
+#[allow(unexpected_cfgs, reason = "set by `cargo xtask fuzz`")]
+pub(crate) const FUZZING: bool = cfg!(fuzzing);
+
 /// Reads from the front of a part of a file and knows where in the file it is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {
@@ -130,7 +135,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn checked(&mut self, length: usize) -> Result<Cursor<'a>, Bad> {
         let place = *self;
         let body = self.take(length)?;
-        if self.be32()? != crc32c(body) {
+        if self.be32()? != crc32c(body) && !FUZZING {
             return Err(place.bad("checksum does not match"));
         }
         Ok(Cursor {

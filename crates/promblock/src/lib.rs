@@ -12,8 +12,7 @@
 //! one series are read only when they are asked for, so that a damaged chunk costs its series and
 //! nothing else.
 //!
-//! Values of floats keep every bit. Histograms become [`model::FloatHistogram`]: whole numbers
-//! above 2^53 are rounded, and what is written are float histograms.
+//! Values of floats keep every bit, and histograms of whole numbers stay such.
 //!
 //! Memory: opening a block takes 4 bytes a symbol and 4 bytes a series, the rest is mapped.
 //! Opening a head keeps its labels and, compressed, the samples that are in the log only.
@@ -35,7 +34,7 @@ mod tombstones;
 mod ulid;
 mod writer;
 
-use model::FloatHistogram;
+use model::{FloatHistogram, Histogram};
 
 pub use block::{Block, Series, SeriesSamples};
 pub use data_dir::{BlockDir, DataDir};
@@ -61,6 +60,8 @@ pub struct Sample {
 pub enum Value {
     /// A number; its bits are those that were stored.
     Float(f64),
-    /// A native histogram.
+    /// A native histogram with counts that are floats.
     Histogram(Box<FloatHistogram>),
+    /// A native histogram with counts that are whole numbers.
+    IntegerHistogram(Box<Histogram>),
 }

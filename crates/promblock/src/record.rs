@@ -4,7 +4,7 @@
 //! markers of head chunks are not asked for and skipped, as are kinds that are not known.
 
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Span};
-use model::{FloatHistogram, Labels};
+use model::{FloatHistogram, Histogram, Labels};
 
 use crate::bytes::Cursor;
 use crate::chunk::histogram::{SCHEMAS, absolute};
@@ -136,11 +136,11 @@ fn read_entry(
     let value = match kind {
         Kind::Float => Value::Float(cursor.f64()?),
         Kind::Histogram | Kind::FloatHistogram => {
-            let histogram = read_histogram(cursor, kind)?;
-            if histogram.schema != CUSTOM_BUCKETS_SCHEMA && !SCHEMAS.contains(&histogram.schema) {
+            let (schema, value) = read_histogram(cursor, kind)?;
+            if schema != CUSTOM_BUCKETS_SCHEMA && !SCHEMAS.contains(&schema) {
                 return Ok(Entry::UnknownHistogram);
             }
-            Value::Histogram(Box::new(histogram))
+            value
         }
     };
     Ok(Entry::Sample(Sample {
@@ -150,7 +150,8 @@ fn read_entry(
     }))
 }
 
-fn read_histogram(cursor: &mut Cursor<'_>, kind: Kind) -> Result<FloatHistogram, Bad> {
+/// A histogram, and the schema that the record gives it.
+fn read_histogram(cursor: &mut Cursor<'_>, kind: Kind) -> Result<(i32, Value), Bad> {
     let counter_reset_hint = match cursor.u8()? {
         1 => CounterResetHint::Reset,
         2 => CounterResetHint::NotReset,
@@ -160,44 +161,56 @@ fn read_histogram(cursor: &mut Cursor<'_>, kind: Kind) -> Result<FloatHistogram,
     let place = *cursor;
     let schema = i32::try_from(cursor.varint()?).map_err(|_| place.bad("schema out of bounds"))?;
     let zero_threshold = cursor.f64()?;
-    let is_float = kind == Kind::FloatHistogram;
-    let mut number = || -> Result<f64, Bad> {
-        if is_float {
-            cursor.f64()
+    let bounds = |cursor: &mut Cursor<'_>| match schema {
+        CUSTOM_BUCKETS_SCHEMA => read_floats(cursor),
+        _ => Ok(Vec::new()),
+    };
+    if kind == Kind::FloatHistogram {
+        let histogram = FloatHistogram {
+            counter_reset_hint,
+            schema,
+            zero_threshold,
+            zero_count: cursor.f64()?,
+            count: cursor.f64()?,
+            sum: cursor.f64()?,
+            positive_spans: read_spans(cursor)?,
+            negative_spans: read_spans(cursor)?,
+            positive_buckets: read_floats(cursor)?,
+            negative_buckets: read_floats(cursor)?,
+            custom_values: bounds(cursor)?,
+        };
+        let value = Value::Histogram(Box::new(if histogram.is_stale() {
+            FloatHistogram {
+                sum: histogram.sum,
+                ..FloatHistogram::default()
+            }
         } else {
-            Ok(cursor.uvarint()? as f64)
-        }
-    };
-    let (zero_count, count) = (number()?, number()?);
-    let sum = cursor.f64()?;
-    let positive_spans = read_spans(cursor)?;
-    let negative_spans = read_spans(cursor)?;
-    let positive_buckets = read_buckets(cursor, is_float)?;
-    let negative_buckets = read_buckets(cursor, is_float)?;
-    let custom_values = if schema == CUSTOM_BUCKETS_SCHEMA {
-        read_floats(cursor)?
-    } else {
-        Vec::new()
-    };
-    if model::is_stale_nan(sum) {
-        return Ok(FloatHistogram {
-            sum,
-            ..FloatHistogram::default()
-        });
+            histogram
+        }));
+        return Ok((schema, value));
     }
-    Ok(FloatHistogram {
+    let histogram = Histogram {
         counter_reset_hint,
         schema,
         zero_threshold,
-        zero_count,
-        count,
-        sum,
-        positive_spans,
-        negative_spans,
-        positive_buckets,
-        negative_buckets,
-        custom_values,
-    })
+        zero_count: cursor.uvarint()?,
+        count: cursor.uvarint()?,
+        sum: cursor.f64()?,
+        positive_spans: read_spans(cursor)?,
+        negative_spans: read_spans(cursor)?,
+        positive_buckets: read_differences(cursor)?,
+        negative_buckets: read_differences(cursor)?,
+        custom_values: bounds(cursor)?,
+    };
+    let value = Value::IntegerHistogram(Box::new(if histogram.is_stale() {
+        Histogram {
+            sum: histogram.sum,
+            ..Histogram::default()
+        }
+    } else {
+        histogram
+    }));
+    Ok((schema, value))
 }
 
 fn read_spans(cursor: &mut Cursor<'_>) -> Result<Vec<Span>, Bad> {
@@ -215,10 +228,8 @@ fn read_spans(cursor: &mut Cursor<'_>) -> Result<Vec<Span>, Bad> {
     Ok(spans)
 }
 
-fn read_buckets(cursor: &mut Cursor<'_>, is_float: bool) -> Result<Vec<f64>, Bad> {
-    if is_float {
-        return read_floats(cursor);
-    }
+/// Counts that are there as differences.
+fn read_differences(cursor: &mut Cursor<'_>) -> Result<Vec<i64>, Bad> {
     let count = cursor.count(1)?;
     let differences: Vec<i64> = (0..count)
         .map(|_| cursor.varint())

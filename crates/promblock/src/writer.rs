@@ -13,7 +13,7 @@ use disk::{Disk, DiskFile};
 use model::Labels;
 
 use crate::chunk::float::{Finished, FloatChunk};
-use crate::chunk::histogram_write::{self, HistogramChunk};
+use crate::chunk::histogram_write::{self, AnyHistogram, HistogramChunk};
 use crate::error::Error;
 use crate::index::{self, ChunkMeta};
 use crate::index_write::{Failure, IndexWriter};
@@ -279,16 +279,17 @@ fn encode(labels: &Labels, samples: impl IntoIterator<Item = Sample>) -> Result<
             return Err(Error::Refused(what));
         }
         last_ms = Some(at);
-        match &sample.value {
-            Value::Float(_) => encoded.float_count += 1,
-            Value::Histogram(histogram) => {
+        let value = AnyValue::of(&sample.value);
+        match value {
+            AnyValue::Float(_) => encoded.float_count += 1,
+            AnyValue::Histogram(histogram) => {
                 if let Some(what) = histogram_write::problem(histogram) {
                     return Err(Error::Refused(format!("series {labels}: {what} at {at}")));
                 }
                 encoded.histogram_count += 1;
             }
         }
-        let (next, full) = take(open, at, &sample.value);
+        let (next, full) = take(open, at, value);
         encoded.chunks.extend(full.map(Open::finish));
         open = Some(next);
     }
@@ -296,16 +297,35 @@ fn encode(labels: &Labels, samples: impl IntoIterator<Item = Sample>) -> Result<
     Ok(encoded)
 }
 
+/// What a sample is to a chunk.
+#[derive(Debug, Clone, Copy)]
+enum AnyValue<'a> {
+    Float(f64),
+    Histogram(AnyHistogram<'a>),
+}
+
+impl AnyValue<'_> {
+    fn of(value: &Value) -> AnyValue<'_> {
+        match value {
+            Value::Float(value) => AnyValue::Float(*value),
+            Value::Histogram(histogram) => AnyValue::Histogram(AnyHistogram::Float(histogram)),
+            Value::IntegerHistogram(histogram) => {
+                AnyValue::Histogram(AnyHistogram::Whole(histogram))
+            }
+        }
+    }
+}
+
 /// The chunk that has the sample, and the one that it could not go to.
-fn take(open: Option<Open>, at: i64, value: &Value) -> (Open, Option<Open>) {
+fn take(open: Option<Open>, at: i64, value: AnyValue<'_>) -> (Open, Option<Open>) {
     match (open, value) {
-        (Some(Open::Float(mut chunk)), Value::Float(value))
+        (Some(Open::Float(mut chunk)), AnyValue::Float(value))
             if chunk.sample_count() < SAMPLES_MAX =>
         {
-            chunk.push(at, *value);
+            chunk.push(at, value);
             (Open::Float(chunk), None)
         }
-        (Some(Open::Histogram(mut chunk)), Value::Histogram(histogram)) => {
+        (Some(Open::Histogram(mut chunk)), AnyValue::Histogram(histogram)) => {
             let Some(header) = chunk.must_end_before(histogram) else {
                 chunk.push(at, histogram);
                 return (Open::Histogram(chunk), None);
@@ -316,8 +336,8 @@ fn take(open: Option<Open>, at: i64, value: &Value) -> (Open, Option<Open>) {
                 Some(Open::Histogram(chunk)),
             )
         }
-        (open, Value::Float(value)) => (Open::Float(FloatChunk::begin(at, *value)), open),
-        (open, Value::Histogram(histogram)) => {
+        (open, AnyValue::Float(value)) => (Open::Float(FloatChunk::begin(at, value)), open),
+        (open, AnyValue::Histogram(histogram)) => {
             let header = histogram_write::header_of(histogram);
             let next = HistogramChunk::begin(at, histogram, header);
             (Open::Histogram(Box::new(next)), open)

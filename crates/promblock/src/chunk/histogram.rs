@@ -3,10 +3,9 @@
 //!
 //! The shape (schema, spans, bounds) is written once a chunk. Whole numbers go by the change of
 //! their change and buckets by the difference to the bucket before; floats go by changed bits.
-//! All become [`FloatHistogram`]s; counts above 2^53 lose their last bits there.
 
-use model::FloatHistogram;
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Span};
+use model::{FloatHistogram, Histogram};
 
 use super::Window;
 use super::start::Starts;
@@ -140,7 +139,7 @@ impl<'a> Decoder<'a> {
         Ok(Sample {
             timestamp_ms,
             start_timestamp_ms,
-            value: Value::Histogram(Box::new(self.histogram(is_first))),
+            value: self.value(is_first),
         })
     }
 
@@ -209,17 +208,10 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn histogram(&self, is_first: bool) -> FloatHistogram {
+    fn value(&self, is_first: bool) -> Value {
         let sum = self.sum.float();
-        let Some(shape) = self.shape.as_ref().filter(|_| !model::is_stale_nan(sum)) else {
-            return FloatHistogram {
-                sum,
-                ..FloatHistogram::default()
-            };
-        };
-        let mut histogram = shape.clone();
-        histogram.sum = sum;
-        histogram.counter_reset_hint = match (self.is_gauge, is_first) {
+        let shape = self.shape.as_ref().filter(|_| !model::is_stale_nan(sum));
+        let hint = match (self.is_gauge, is_first) {
             (true, _) => CounterResetHint::Gauge,
             // Whether the chunk before is still there is not known.
             (false, true) => CounterResetHint::Unknown,
@@ -231,33 +223,55 @@ impl<'a> Decoder<'a> {
                 zero_count,
                 buckets,
             } => {
-                histogram.count = count.value as u64 as f64;
-                histogram.zero_count = zero_count.value as u64 as f64;
-                let (positive, negative) = buckets.split_at(self.positive_count);
-                histogram.positive_buckets = absolute(positive.iter().map(|b| b.value));
-                histogram.negative_buckets = absolute(negative.iter().map(|b| b.value));
+                let mut histogram = Histogram {
+                    sum,
+                    ..Histogram::default()
+                };
+                if let Some(shape) = shape {
+                    let (positive, negative) = buckets.split_at(self.positive_count);
+                    histogram = Histogram {
+                        counter_reset_hint: hint,
+                        schema: shape.schema,
+                        zero_threshold: shape.zero_threshold,
+                        zero_count: zero_count.value.cast_unsigned(),
+                        count: count.value.cast_unsigned(),
+                        sum,
+                        positive_spans: shape.positive_spans.clone(),
+                        negative_spans: shape.negative_spans.clone(),
+                        positive_buckets: absolute(positive.iter().map(|b| b.value)),
+                        negative_buckets: absolute(negative.iter().map(|b| b.value)),
+                        custom_values: shape.custom_values.clone(),
+                    };
+                }
+                Value::IntegerHistogram(Box::new(histogram))
             }
             Counts::Float {
                 count,
                 zero_count,
                 buckets,
             } => {
-                histogram.count = count.float();
-                histogram.zero_count = zero_count.float();
-                let (positive, negative) = buckets.split_at(self.positive_count);
-                histogram.positive_buckets = positive.iter().map(|b| b.float()).collect();
-                histogram.negative_buckets = negative.iter().map(|b| b.float()).collect();
+                let mut histogram = FloatHistogram::default();
+                if let Some(shape) = shape {
+                    let (positive, negative) = buckets.split_at(self.positive_count);
+                    histogram.clone_from(shape);
+                    histogram.counter_reset_hint = hint;
+                    histogram.count = count.float();
+                    histogram.zero_count = zero_count.float();
+                    histogram.positive_buckets = positive.iter().map(|b| b.float()).collect();
+                    histogram.negative_buckets = negative.iter().map(|b| b.float()).collect();
+                }
+                histogram.sum = sum;
+                Value::Histogram(Box::new(histogram))
             }
         }
-        histogram
     }
 }
 
 /// Bucket counts from their differences.
-pub(crate) fn absolute(differences: impl Iterator<Item = i64>) -> Vec<f64> {
+pub(crate) fn absolute(differences: impl Iterator<Item = i64>) -> Vec<i64> {
     let counts = differences.scan(0i64, |count, difference| {
         *count = count.wrapping_add(difference);
-        Some(*count as f64)
+        Some(*count)
     });
     counts.collect()
 }

@@ -19,7 +19,8 @@ fn line(sample: &Sample) -> String {
     let (at, start) = (sample.timestamp_ms, sample.start_timestamp_ms);
     let h = match &sample.value {
         Value::Float(value) => return format!("{at} {start} f {:x}", value.to_bits()),
-        Value::Histogram(histogram) => histogram,
+        Value::Histogram(histogram) => (**histogram).clone(),
+        Value::IntegerHistogram(histogram) => histogram.to_float(),
     };
     let hint = match h.counter_reset_hint {
         CounterResetHint::Unknown => 0,

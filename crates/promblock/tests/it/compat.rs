@@ -69,19 +69,24 @@ pub(crate) fn parse(line: &str) -> Sample {
     }
 }
 
+/// The files have floats only.
+fn with_floats(sample: Sample) -> Sample {
+    match sample.value {
+        Value::Float(_) | Value::Histogram(_) => sample,
+        Value::IntegerHistogram(h) => Sample {
+            start_timestamp_ms: sample.start_timestamp_ms,
+            ..histogram(sample.timestamp_ms, h.to_float())
+        },
+    }
+}
+
 /// What is known of resets depends on where chunks begin, which a log does not know.
 fn without_hint(sample: Sample) -> Sample {
-    match sample.value {
-        Value::Float(_) => sample,
-        Value::Histogram(h) => {
-            let mut plain = *h;
-            plain.counter_reset_hint = CounterResetHint::Unknown;
-            Sample {
-                start_timestamp_ms: sample.start_timestamp_ms,
-                ..histogram(sample.timestamp_ms, plain)
-            }
-        }
+    let mut sample = with_floats(sample);
+    if let Value::Histogram(histogram) = &mut sample.value {
+        histogram.counter_reset_hint = CounterResetHint::Unknown;
     }
+    sample
 }
 
 /// Series and samples as lines.

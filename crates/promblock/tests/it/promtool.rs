@@ -8,10 +8,11 @@ use std::path::Path;
 use std::process::Command;
 
 use disk::{Disk, RealDisk};
-use model::histogram::{FloatHistogram, Span};
+use model::histogram::Span;
+use model::{FloatHistogram, Histogram};
 use promblock::{Block, Value};
 
-use crate::support::{Contents, float, histogram, labels, read, write};
+use crate::support::{Contents, float, histogram, integers, labels, read, write};
 
 /// The tool's name, if there is one.
 fn promtool() -> Option<String> {
@@ -163,7 +164,24 @@ fn our_histograms_are_read() {
     let samples: Vec<_> = samples
         .map(|(at, count)| histogram(at as i64 * 1000, of(*count)))
         .collect();
-    write(&RealDisk, dir.path(), &vec![(name, samples)]).unwrap();
+    let whole = |at: i64, count: u64| {
+        let h = of(count as f64);
+        let whole = Histogram {
+            schema: h.schema,
+            zero_threshold: h.zero_threshold,
+            zero_count: 1,
+            count,
+            sum: h.sum,
+            positive_spans: h.positive_spans,
+            positive_buckets: vec![2, count as i64 - 3],
+            ..Histogram::default()
+        };
+        integers(at * 1000, whole)
+    };
+    let wholes = vec![whole(0, 4), whole(1, 5), whole(2, 9_007_199_254_740_993)];
+    let whole_name = labels(&[("__name__", "w")]);
+    let contents = vec![(name, samples), (whole_name, wholes)];
+    write(&RealDisk, dir.path(), &contents).unwrap();
     let dump = parse_dump(&run(&tool, &["tsdb", "dump", dir.path().to_str().unwrap()]));
     let dumped: Vec<_> = dump["{__name__=\"h\"}"].iter().collect();
     let text = |count: &str, last: &str| {
@@ -175,6 +193,15 @@ fn our_histograms_are_read() {
             (&0, &text("4", "1")),
             (&1000, &text("5", "2")),
             (&2000, &text("4.5", "1.5"))
+        ]
+    );
+    let dumped: Vec<_> = dump["{__name__=\"w\"}"].iter().collect();
+    assert_eq!(
+        dumped,
+        [
+            (&0, &text("4", "1")),
+            (&1000, &text("5", "2")),
+            (&2000, &text("9007199254740993", "9007199254740990"))
         ]
     );
 }
@@ -263,7 +290,7 @@ fn its_blocks_are_read_with_the_same_samples() {
     for (labels, samples) in &contents {
         let bits = samples.iter().map(|sample| match sample.value {
             Value::Float(value) => (sample.timestamp_ms, value.to_bits()),
-            Value::Histogram(_) => panic!("{sample:?}"),
+            Value::Histogram(_) | Value::IntegerHistogram(_) => panic!("{sample:?}"),
         });
         assert_eq!(found[&labels.to_string()], bits.collect(), "{labels}");
     }

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use disk::{Disk, Fault, FaultyDisk, MemoryDisk};
-use model::Labels;
-use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, FloatHistogram, Span};
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Span};
+use model::{FloatHistogram, Histogram, Labels};
 use promblock::{Block, BlockWriter, Error, Sample, WriterOptions};
 use proptest::prelude::*;
 
-use crate::support::{Contents, float, histogram, labels, lines, memory_block, read, ulid, write};
+use crate::support::{
+    Contents, float, histogram, integers, labels, lines, memory_block, read, ulid, write,
+};
 
 fn values() -> impl Strategy<Value = f64> {
     let special = prop::sample::select(vec![
@@ -150,6 +152,95 @@ fn histograms_come_back_with_what_is_known_of_resets() {
     );
 }
 
+/// Counts that a float would round, up and down, of one layout and of others.
+#[test]
+fn whole_numbers_stay_whole() {
+    use CounterResetHint::{Gauge, NotReset, Unknown};
+    let of = |count: u64, hint| Histogram {
+        counter_reset_hint: hint,
+        schema: -4,
+        zero_threshold: 1e-3,
+        zero_count: count / 2,
+        count,
+        sum: count as f64 * -0.1,
+        positive_spans: vec![Span {
+            offset: -7,
+            length: 3,
+        }],
+        negative_spans: vec![Span {
+            offset: 2,
+            length: 1,
+        }],
+        positive_buckets: vec![count as i64, 0, (count / 3) as i64],
+        negative_buckets: vec![(count / 5) as i64],
+        ..Histogram::default()
+    };
+    let stale = Histogram {
+        sum: model::STALE_NAN,
+        ..Histogram::default()
+    };
+    let custom = Histogram {
+        schema: CUSTOM_BUCKETS_SCHEMA,
+        count: 9,
+        positive_spans: vec![Span {
+            offset: 0,
+            length: 2,
+        }],
+        positive_buckets: vec![4, 5],
+        custom_values: vec![0.25],
+        ..Histogram::default()
+    };
+    let huge = (1 << 62) + 1;
+    let mut samples = Vec::new();
+    let mut expected = Vec::new();
+    let mut at = 0;
+    let mut add = |given: Histogram, hint| {
+        at += 15_000 + at % 7;
+        samples.push(integers(at, given.clone()));
+        let found = Histogram {
+            counter_reset_hint: hint,
+            ..given
+        };
+        expected.push(integers(at, found));
+    };
+    add(of(1, Unknown), Unknown);
+    for count in [2, 9, 1_000_000, 1_000_001, huge, huge + 1] {
+        add(of(count, Unknown), NotReset);
+    }
+    // The counts went down: a chunk of its own, whose first says nothing.
+    add(of(40, Unknown), Unknown);
+    add(stale, Unknown);
+    add(of(50, NotReset), Unknown);
+    add(of(50, Gauge), Gauge);
+    add(of(20, Gauge), Gauge);
+    add(custom, Unknown);
+    let name = labels(&[("__name__", "h")]);
+    let (disk, block) = memory_block(&vec![(name.clone(), samples)]);
+    let read = read(&disk, &block).unwrap();
+    assert_eq!(lines(&read), lines(&vec![(name, expected)]));
+}
+
+/// Whole numbers and floats do not share a chunk.
+#[test]
+fn kinds_of_histograms_may_follow_each_other() {
+    let plain = || Histogram {
+        count: 2,
+        zero_count: 2,
+        ..Histogram::default()
+    };
+    let mut samples = Vec::new();
+    for at in 0..50 {
+        samples.push(match at / 10 % 2 {
+            0 => integers(at, plain()),
+            _ => histogram(at, plain().to_float()),
+        });
+    }
+    let contents = vec![(labels(&[("a", "b")]), samples)];
+    let (disk, block) = memory_block(&contents);
+    let stats = Block::open(&disk, &block).unwrap().verify().unwrap();
+    assert_eq!((stats.num_histogram_samples, stats.num_chunks), (50, 5));
+}
+
 #[test]
 fn numbers_and_histograms_may_follow_each_other() {
     let mut samples = Vec::new();
@@ -248,6 +339,7 @@ fn after_a_power_cut_there_is_a_whole_block_or_none() {
     for (n, fault) in (0..40).flat_map(|n| [(n, Fault::Fail), (n, Fault::Tear), (n, Fault::Dead)]) {
         let memory = MemoryDisk::new();
         memory.create_dir_all(dir).unwrap();
+        memory.sync_dir(Path::new("/")).unwrap();
         let faulty = FaultyDisk::new(Arc::new(memory.clone()), n, fault);
         let written = write(&faulty, dir, &contents);
         memory.power_cut();

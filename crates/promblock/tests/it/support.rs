@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use disk::{Disk, MemoryDisk};
-use model::Labels;
-use model::histogram::FloatHistogram;
+use model::{FloatHistogram, Histogram, Labels};
 use promblock::{Block, BlockWriter, Error, Sample, Ulid, Value, WriterOptions};
 
 /// A series with its samples.
@@ -26,6 +25,14 @@ pub(crate) fn histogram(timestamp_ms: i64, histogram: FloatHistogram) -> Sample 
     }
 }
 
+pub(crate) fn integers(timestamp_ms: i64, histogram: Histogram) -> Sample {
+    Sample {
+        timestamp_ms,
+        start_timestamp_ms: 0,
+        value: Value::IntegerHistogram(Box::new(histogram)),
+    }
+}
+
 pub(crate) fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::from_pairs(pairs.iter().copied())
 }
@@ -35,6 +42,7 @@ pub(crate) fn exact(sample: &Sample) -> String {
     let value = match &sample.value {
         Value::Float(value) => format!("{:016x}", value.to_bits()),
         Value::Histogram(h) => format!("{h:?} {:016x}", h.sum.to_bits()),
+        Value::IntegerHistogram(h) => format!("{h:?} {:016x}", h.sum.to_bits()),
     };
     format!(
         "{} {} {value}",

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{FloatHistogram, Labels, METRIC_NAME};
+use model::{Labels, METRIC_NAME};
 use promblock::{Block, Error, Head, Sample, Value};
 use storage::StorageError;
 use tsdb::block::{BlockError, BlockSource, GroupInput, SeriesInput, Times};
@@ -144,22 +144,22 @@ impl<'a, O: Origin> Conversion<'a, O> {
         series.labels = self.origin.labels(place).map_err(source)?;
         series.own.clear();
         series.values.clear();
-        let mut histogram: Option<(i64, Box<FloatHistogram>)> = None;
+        let mut histogram: Option<i64> = None;
         let mut histograms = 0;
         let mut push = |sample: Sample| match sample.value {
             Value::Float(value) => {
                 series.own.push(sample.timestamp_ms);
                 series.values.push(value);
             }
-            Value::Histogram(value) => {
+            Value::Histogram(_) | Value::IntegerHistogram(_) => {
                 histograms += 1;
-                histogram.get_or_insert((sample.timestamp_ms, value));
+                histogram.get_or_insert(sample.timestamp_ms);
             }
         };
         self.origin.samples(place, &mut push).map_err(source)?;
         self.found.floats += series.values.len() as u64;
         self.found.histograms += histograms;
-        if let Some((at, _)) = histogram
+        if let Some(at) = histogram
             && !self.without_histograms
         {
             return Err(BlockError::Source(StorageError::Limit(format!(

@@ -148,6 +148,9 @@ pub(super) fn dump(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result
                     writeln!(out, "{labels} {value} {at}")?;
                 }
                 Value::Histogram(histogram) => writeln!(out, "{labels} {histogram} {at}")?,
+                Value::IntegerHistogram(histogram) => {
+                    writeln!(out, "{labels} {} {at}", histogram.to_float())?;
+                }
             }
         }
     }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::wal::frame::FUZZING;
+
 /// A block's identifier: 48 bits of milliseconds since 1970 and 80 random bits, as 26 characters
 /// of Crockford's base 32. Sorts by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -136,7 +138,40 @@ pub struct BlockMeta {
     pub promontory_format: u64,
 }
 
+/// Comes before the checksum, which is the last key. A key with a bit flipped is another key, and
+/// the rest is as it was.
+const CHECKSUM_KEY: &str = ",\n  \"promontoryChecksum\": \"";
+
+/// What follows the key.
+fn ending(checksum: u32) -> String {
+    format!("{checksum:08x}\"\n}}\n")
+}
+
 impl BlockMeta {
+    /// The text of `meta.json`: times in it decide what is read from the log, so it has a checksum
+    /// of what comes before that.
+    pub(super) fn to_json(&self) -> serde_json::Result<String> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.truncate(text.trim_end_matches(['\n', '}']).len());
+        let checksum = crc32c::crc32c(text.as_bytes());
+        text.push_str(CHECKSUM_KEY);
+        text.push_str(&ending(checksum));
+        Ok(text)
+    }
+
+    /// Reads the text of `meta.json`; the first blocks have no checksum.
+    pub(super) fn from_json(text: &[u8]) -> Result<BlockMeta, String> {
+        let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
+        let meta = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if let Some((before, rest)) = text.split_once(CHECKSUM_KEY) {
+            let checksum = crc32c::crc32c(before.as_bytes());
+            if rest != ending(checksum) && !FUZZING {
+                return Err("checksum".to_owned());
+            }
+        }
+        Ok(meta)
+    }
+
     /// Whether it holds nothing but samples that came late. Where another block has a sample of
     /// the same series and time, that one counts.
     #[must_use]
@@ -161,6 +196,23 @@ impl BlockMeta {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn meta_has_a_checksum() {
+        let old = br#"{"ulid":"01ARZ3NDEKTSV4RRFFQ69G5FAV","minTime":1,"maxTime":20,"stats":{},
+            "compaction":{"level":1},"version":1,"promontoryFormat":1}"#;
+        let meta = BlockMeta::from_json(old).unwrap();
+        let text = meta.to_json().unwrap();
+        assert!(text.ends_with("\"\n}\n"), "{text}");
+        assert_eq!(BlockMeta::from_json(text.as_bytes()), Ok(meta.clone()));
+        for bit in 0..8 * text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(read) = BlockMeta::from_json(&bytes) {
+                assert_eq!(read, meta, "bit {bit}");
+            }
+        }
+    }
 
     #[test]
     fn ulids_sort_by_time_and_print_like_everybody_elses() {

@@ -368,8 +368,7 @@ fn read_meta(disk: &dyn Disk, dir: &Path) -> Result<(BlockMeta, u64), BlockError
         path: path.clone(),
         what,
     };
-    let meta: BlockMeta =
-        serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
+    let meta = BlockMeta::from_json(&bytes).map_err(corrupt)?;
     if !(FORMAT_VERSION_MIN..=FORMAT_VERSION).contains(&meta.promontory_format) {
         return Err(BlockError::Version {
             path: dir.to_owned(),

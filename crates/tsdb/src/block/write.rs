@@ -166,13 +166,14 @@ fn meta_of(params: &BlockParams, stats: BlockStats) -> BlockMeta {
 
 fn write_meta(disk: &dyn Disk, dir: &Path, meta: &BlockMeta) -> Result<(), BlockError> {
     let path = dir.join(META_FILE);
-    let mut text = serde_json::to_vec_pretty(meta)
+    let text = meta
+        .to_json()
         .map_err(|error| BlockError::io("write", &path)(error.into()))?;
-    text.push(b'\n');
     let file = disk
         .create(&path)
         .map_err(BlockError::io("create", &path))?;
-    file.append(&text).map_err(BlockError::io("write", &path))?;
+    file.append(text.as_bytes())
+        .map_err(BlockError::io("write", &path))?;
     file.sync().map_err(BlockError::io("sync", &path))
 }
 

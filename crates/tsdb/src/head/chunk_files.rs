@@ -5,6 +5,7 @@
 //! blocks. Nothing is synced here: the log keeps what is not synced (`Head::truncate_wal`). A
 //! chunk that cannot be written stays in memory and is written later.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
@@ -96,6 +97,8 @@ struct Writer {
     file: Option<(Arc<dyn DiskFile>, Arc<ChunkFile>)>,
     unsynced: Vec<Arc<dyn DiskFile>>,
     dir_unsynced: bool,
+    /// Where the last chunk of each file ends.
+    ends: BTreeMap<u64, u64>,
 }
 
 /// All files of chunks.
@@ -112,6 +115,8 @@ pub(crate) struct FoundChunks {
     pub(crate) chunks: Vec<Arc<Chunk>>,
     /// Stretches of bytes that were no chunk, the ends of files apart.
     pub(crate) corruptions: u64,
+    /// Numbers of files, and where the last whole record of each ends.
+    ends: Vec<(u64, u64)>,
 }
 
 impl ChunkFiles {
@@ -173,6 +178,8 @@ impl ChunkFiles {
             return Err(error);
         }
         writer.length += frame.len() as u64;
+        let (number, end) = (chunk_file.number, writer.length);
+        writer.ends.insert(number, end);
         Ok((chunk_file, at as usize))
     }
 
@@ -229,6 +236,19 @@ impl ChunkFiles {
         result
     }
 
+    /// Where the last chunk of each file ends, for a checkpoint: asked before [`ChunkFiles::sync`],
+    /// so that what a file has up to there is on the medium.
+    pub(crate) fn ends(&self) -> BTreeMap<u64, u64> {
+        self.writer.lock().ends.clone()
+    }
+
+    /// Whether the file of this number has lost chunks before `end`. A file that is gone was
+    /// removed.
+    pub(crate) fn is_shorter(&self, number: u64, end: u64) -> bool {
+        let writer = self.writer.lock();
+        writer.ends.get(&number).is_some_and(|found| *found < end)
+    }
+
     /// The bytes of a chunk.
     pub(crate) fn bytes(&self, chunk: &Chunk) -> io::Result<ChunkBytes> {
         match &chunk.place {
@@ -254,12 +274,13 @@ impl ChunkFiles {
                 used.insert(file.number);
             }
         }
-        let writer = self.writer.lock();
+        let mut writer = self.writer.lock();
         let current = writer.file.as_ref().map(|(_, file)| file.number);
         for number in self.numbers()? {
             if !used.contains(&number) && Some(number) != current {
                 let path = self.dir.join(format!("{number:08}"));
                 self.disk.remove_file(&path)?;
+                writer.ends.remove(&number);
             }
         }
         Ok(())
@@ -278,9 +299,17 @@ impl ChunkFiles {
         let files = numbers.into_par_iter().map(|number| self.load_file(number));
         let files: Vec<FoundChunks> = files.collect::<io::Result<_>>()?;
         let mut found = FoundChunks::default();
+        let mut writer = self.writer.lock();
         for mut file in files {
             found.chunks.append(&mut file.chunks);
             found.corruptions += file.corruptions;
+            for (number, end) in file.ends {
+                // Nobody knows whether it was synced.
+                let path = self.dir.join(format!("{number:08}"));
+                writer.unsynced.push(self.disk.open_append(&path)?);
+                writer.dir_unsynced = true;
+                writer.ends.insert(number, end);
+            }
         }
         Ok(found)
     }
@@ -295,10 +324,14 @@ impl ChunkFiles {
         });
         let mut found = FoundChunks::default();
         let mut read = ReadPart::new(&mapping);
+        let mut end = FILE_HEADER.len();
         for frame in Frames::new(&mapping, FILE_HEADER.len()) {
+            if let Ok(frame) = &frame {
+                end = frame.at + frame.payload.len();
+            }
             match frame {
                 Ok(frame) if matches!(frame.kind, Kind::Chunk | Kind::WideChunk) => {
-                    let range = frame.at..frame.at + frame.payload.len();
+                    let range = frame.at..end;
                     read.reached(range.end);
                     let Ok(head) = ChunkHead::parse(frame.payload, frame.kind) else {
                         found.corruptions += 1;
@@ -308,10 +341,12 @@ impl ChunkFiles {
                     found.chunks.push(Arc::new(Chunk { head, place }));
                 }
                 Ok(_) => {}
-                // A torn end is what a crash leaves; the log still has these samples.
+                // A torn end is what a crash leaves, and the log still has these samples; if not,
+                // the checkpoint says that the file was longer.
                 Err(gap) => found.corruptions += u64::from(gap.end < mapping.len()),
             }
         }
+        found.ends.push((number, end as u64));
         Ok(found)
     }
 }

@@ -1,5 +1,6 @@
 //! Out of the head: what blocks are written from, and forgetting what is in them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -210,9 +211,10 @@ impl Head {
             state.save_chunks(&self.files)?;
             first = first.min(state.needs_segment().unwrap_or(u64::MAX));
         }
+        let ends = self.files.ends();
         self.files.sync()?;
         let mut checkpoint = self.wal.begin_checkpoint(first)?;
-        self.put_checkpoint(&groups, &mut checkpoint)?;
+        self.put_checkpoint(&groups, &ends, &mut checkpoint)?;
         checkpoint.finish()?;
         let mut used = Vec::new();
         for group in self.all_groups() {
@@ -233,7 +235,12 @@ impl Head {
     }
 
     /// Definitions of all groups and series, then what else must not be lost.
-    fn put_checkpoint(&self, groups: &[Arc<Group>], to: &mut Checkpoint<'_>) -> io::Result<()> {
+    fn put_checkpoint(
+        &self,
+        groups: &[Arc<Group>],
+        ends: &BTreeMap<u64, u64>,
+        to: &mut Checkpoint<'_>,
+    ) -> io::Result<()> {
         for group in groups {
             let series: Vec<(u32, u32)> = {
                 let state = group.state.lock();
@@ -271,6 +278,11 @@ impl Head {
         let start = frame::begin(&mut to.frames, Kind::End);
         varint::put(&mut to.frames, u64::from(self.groups.read().next));
         varint::put_signed(&mut to.frames, self.valid_ms());
+        varint::put(&mut to.frames, ends.len() as u64);
+        for (number, end) in ends {
+            varint::put(&mut to.frames, *number);
+            varint::put(&mut to.frames, *end);
+        }
         frame::finish(&mut to.frames, start);
         Ok(())
     }

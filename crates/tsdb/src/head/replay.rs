@@ -77,6 +77,7 @@ impl Head {
             let path = checkpoint_path(&dir, number);
             self.replay_file(disk, &path, 0, false, &mut waiting)?;
         }
+        self.wal.adopt(&segments)?;
         for number in segments {
             if stop() {
                 return Ok(());
@@ -205,6 +206,19 @@ impl Head {
                 self.valid_ms.fetch_max(reader.signed()?, SeqCst);
                 let mut groups = self.groups.write();
                 groups.next = groups.next.max(next);
+                drop(groups);
+                // Checkpoints of the first days end here.
+                let count = match reader.is_empty() {
+                    true => 0,
+                    false => reader.count(reader.rest().len())?,
+                };
+                for _ in 0..count {
+                    let (number, end) = (reader.varint()?, reader.varint()?);
+                    if self.files.is_shorter(number, end) {
+                        let what = format!("no chunk at the end, before byte {end}");
+                        self.note_corruption(&what, format!("chunk file {number}"));
+                    }
+                }
                 Ok(())
             }
             Kind::LateDone => {

@@ -140,6 +140,20 @@ impl Wal {
         self.writer.lock().number = last;
     }
 
+    /// Says that segments of these numbers are there from before: nobody knows whether they were
+    /// synced, and so the next sync takes them along.
+    pub(crate) fn adopt(&self, segments: &[u64]) -> io::Result<()> {
+        let mut writer = self.writer.lock();
+        for &number in segments {
+            let file = self.disk.open_append(&segment_path(&self.dir, number))?;
+            writer.unsynced.push(file);
+            writer.dir_unsynced = true;
+            // No bytes of ours, but something to sync.
+            writer.written += 1;
+        }
+        Ok(())
+    }
+
     /// Number of the segment that is written, or was written last.
     pub(crate) fn current(&self) -> u64 {
         self.writer.lock().number

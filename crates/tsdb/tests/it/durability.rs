@@ -235,6 +235,26 @@ fn what_a_start_seals_is_what_it_has() {
     }
 }
 
+/// What a killed process had handed to the system is synced by the next one, as if it was its own:
+/// the rows of its log, and chunks whose rows the log then no longer keeps.
+#[test]
+fn what_a_killed_process_left_is_synced_by_the_next() {
+    for batches in [9, 80] {
+        let disk = MemoryDisk::new();
+        let db = open_with(Arc::new(disk.clone()), small_options()).unwrap();
+        let load = run_at(&db, 0, batches, LONG_STEP_MS);
+        drop(db);
+        let db = open_with(Arc::new(disk.clone()), small_options()).unwrap();
+        db.sync().unwrap();
+        db.maintain();
+        drop(db);
+        disk.power_cut();
+        let db = open_with(Arc::new(disk), small_options()).unwrap();
+        let context = format!("{batches} batches");
+        check_at(&db, &load.acknowledged, batches, LONG_STEP_MS, &context);
+    }
+}
+
 #[test]
 fn another_programs_log_is_left_alone() {
     let disk = MemoryDisk::new();

@@ -8,6 +8,7 @@
 mod blocks;
 mod changes;
 mod durability;
+mod flips;
 mod semantics;
 mod support;
 mod sweep;

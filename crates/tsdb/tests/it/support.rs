@@ -105,13 +105,17 @@ pub(crate) fn dump(from: &dyn Queryable) -> Vec<Dumped> {
     dump_range(from, &[], (i64::MIN, i64::MAX))
 }
 
+/// How many threads are worth it.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get())
+}
+
 /// Calls `check` with every fault at every operation below `operations`, on all cores.
 pub(crate) fn every_fault(operations: u64, check: impl Fn(Fault, u64) + Sync) {
     const FAULTS: [Fault; 4] = [Fault::Fail, Fault::Tear, Fault::Dead, Fault::Full];
     let next = AtomicU64::new(0);
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     std::thread::scope(|scope| {
-        for _ in 0..cores {
+        for _ in 0..cores() {
             scope.spawn(|| {
                 loop {
                     let turn = next.fetch_add(1, Relaxed);

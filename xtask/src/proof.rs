@@ -1,0 +1,129 @@
+//! Proofs that take longer than tests may: fuzzing, sanitizers, many kills.
+//!
+//! Sanitizers and the fuzzer's instrumentation are unstable options of the compiler;
+//! `RUSTC_BOOTSTRAP` lets the stable one take them, so that nothing has to be installed.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::{root, target};
+
+/// The only platform on which this is run.
+const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+
+/// Names of the targets in `fuzz/fuzz_targets`.
+const FUZZ_TARGETS: &[&str] = &[
+    "wal",
+    "chunks",
+    "block",
+    "index",
+    "snapshot",
+    "codec",
+    "promblock",
+    "exposition",
+    "promql",
+];
+
+/// What libFuzzer needs the compiler to put in: counters, comparisons, and the address sanitizer.
+const FUZZ_FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares \
+    -Zsanitizer=address -Ccodegen-units=1";
+
+/// Crates whose tests run under sanitizers: those with `unsafe`, and those that stand on them.
+const SANITIZED: &[&str] = &["disk", "codec", "storage", "tsdb"];
+
+/// Runs a command and fails if it fails.
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    println!("+ {command:?}");
+    let status = command.status().context("start")?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
+
+/// The value of a flag.
+fn flag<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
+    let at = arguments.iter().position(|argument| argument == name)?;
+    arguments.get(at + 1).map(String::as_str)
+}
+
+/// `kill --times N`: SIGKILLs of the real server under load.
+pub(crate) fn kill(arguments: &[String]) -> anyhow::Result<()> {
+    let times = flag(arguments, "--times").unwrap_or("300");
+    let mut command = Command::new("cargo");
+    command.args(["test", "--locked", "-p", "promontory", "--test", "it"]);
+    command.args(["kill::", "--", "--nocapture"]);
+    run(command.current_dir(root()).env("PROMONTORY_KILLS", times))
+}
+
+/// `fuzz TARGET|all --seconds N`: each target from a corpus that the real code writes and that
+/// grows from run to run.
+pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<()> {
+    let names = FUZZ_TARGETS.join(", ");
+    let name = arguments.first().map_or("", String::as_str);
+    let targets = match name {
+        "all" => FUZZ_TARGETS,
+        name => match FUZZ_TARGETS.iter().position(|known| *known == name) {
+            Some(at) => &FUZZ_TARGETS[at..=at],
+            None => bail!("fuzz takes `all` or one of {names}, not {name:?}"),
+        },
+    };
+    let seconds = flag(arguments, "--seconds").unwrap_or("600");
+    let folder = root().join("fuzz");
+    let built = target().join("fuzz");
+    let mut build = Command::new("cargo");
+    build.args(["build", "--locked", "--release", "--bins"]);
+    build.args(["--target", TRIPLE, "--target-dir"]).arg(&built);
+    instrument(&mut build, FUZZ_FLAGS);
+    run(build.current_dir(&folder))?;
+    let binaries = built.join(TRIPLE).join("release");
+    let corpus = folder.join("corpus");
+    run(Command::new(binaries.join("seeds")).arg(&corpus))?;
+    for name in targets {
+        fuzz_one(&binaries.join(name), &corpus.join(name), seconds)?;
+    }
+    Ok(())
+}
+
+fn fuzz_one(binary: &Path, corpus: &Path, seconds: &str) -> anyhow::Result<()> {
+    let name = binary.file_name().unwrap_or_default();
+    let artifacts = root().join("fuzz/artifacts").join(name);
+    std::fs::create_dir_all(&artifacts)?;
+    let mut command = Command::new(binary);
+    command
+        .arg(corpus)
+        .arg(format!("-max_total_time={seconds}"));
+    command.arg(format!("-artifact_prefix={}/", artifacts.display()));
+    // An input of 16 KiB holds every seed; a second is a thousand times what one takes.
+    command.args(["-max_len=16384", "-timeout=10", "-print_final_stats=1"]);
+    run(&mut command)
+}
+
+/// `sanitize address|thread`: the storage's tests with a sanitizer.
+pub(crate) fn sanitize(arguments: &[String]) -> anyhow::Result<()> {
+    let which = arguments.first().map_or("", String::as_str);
+    if !["address", "thread"].contains(&which) {
+        bail!("sanitize takes `address` or `thread`, not {which:?}");
+    }
+    let mut command = Command::new("cargo");
+    command.args(["test", "--locked", "--lib", "--tests", "--target", TRIPLE]);
+    command.args(SANITIZED.iter().flat_map(|name| ["-p", name]));
+    let built = target().join("sanitize").join(which);
+    command.arg("--target-dir").arg(built);
+    instrument(&mut command, &format!("-Zsanitizer={which}"));
+    let suppressions = root().join("xtask/tsan.supp");
+    let options = format!("suppressions={}", suppressions.display());
+    command.env("TSAN_OPTIONS", options);
+    run(command.current_dir(root()))
+}
+
+/// Lets the compiler that is there take unstable flags, for the target and not for build scripts.
+fn instrument(command: &mut Command, flags: &str) {
+    command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags);
+}
