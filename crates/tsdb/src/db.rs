@@ -36,8 +36,6 @@ use crate::querier::DbQuerier;
 
 /// How often the database looks after itself.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
-/// A log of so many segments is cut even if no block was written.
-const SEGMENTS_MAX: usize = 3;
 
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -361,7 +359,7 @@ impl Inner {
             self.flush_late();
             flushed = true;
         }
-        if flushed || self.segment_count() >= SEGMENTS_MAX {
+        if flushed || self.head.wal.is_long() {
             self.truncate_wal();
         }
         self.compact();
@@ -449,11 +447,6 @@ impl Inner {
         self.head.truncate(end_ms);
         self.metrics.head_truncate_seconds.observe(took(began));
         true
-    }
-
-    fn segment_count(&self) -> usize {
-        let entries = self.disk.list(self.head.wal.dir());
-        entries.map_or(0, |entries| entries.len())
     }
 
     fn truncate_wal(&self) {

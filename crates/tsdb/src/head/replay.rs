@@ -73,8 +73,10 @@ impl Head {
             .min
             .store(segments.first().copied().unwrap_or(0), SeqCst);
         progress.max.store(last.unwrap_or(0), SeqCst);
+        let (mut bytes, mut checkpoint_bytes) = (0, 0);
         if let Some(number) = checkpoint {
             let path = checkpoint_path(&dir, number);
+            checkpoint_bytes = disk.file_length(&path)?;
             self.replay_file(disk, &path, 0, false, &mut waiting)?;
         }
         self.wal.adopt(&segments)?;
@@ -84,12 +86,13 @@ impl Head {
             }
             progress.current.store(number, SeqCst);
             let path = segment_path(&dir, number);
+            bytes += disk.file_length(&path)?;
             let is_last = Some(number) == last;
             self.replay_file(disk, &path, number, is_last, &mut waiting)?;
         }
         // A checkpoint's number may be of a segment that does not exist yet.
-        self.wal
-            .start_after(last.unwrap_or(0).max(first.saturating_sub(1)));
+        let last = last.unwrap_or(0).max(first.saturating_sub(1));
+        self.wal.start_after(last, bytes, checkpoint_bytes);
         self.finish_replay(&waiting);
         Ok(())
     }

@@ -24,6 +24,10 @@ use parking_lot::Mutex;
 pub(crate) const SEGMENT_HEADER: &[u8; 8] = b"PMONWAL\x01";
 /// Prefix of checkpoints; the number of the first segment to read after it follows.
 const CHECKPOINT_PREFIX: &str = "checkpoint.";
+/// So many segments' bytes are written before the log is cut although no block was.
+const SEGMENTS_DUE: u64 = 2;
+/// And so many times what a checkpoint takes: checkpoints are a fifth of all writes at most.
+const CHECKPOINTS_DUE: u64 = 4;
 /// Suffix of files that are being written.
 pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
 
@@ -89,6 +93,10 @@ struct Writer {
     length: u64,
     /// Bytes of all commits of this process.
     written: u64,
+    /// Bytes of all commits since the last checkpoint, about.
+    since_checkpoint: u64,
+    /// Bytes of the last checkpoint.
+    checkpoint_bytes: u64,
     /// Files with bytes that were not synced, besides `file`.
     unsynced: Vec<Arc<dyn DiskFile>>,
     /// Whether a segment was made whose folder entry was not synced.
@@ -135,9 +143,19 @@ impl Wal {
         &self.dir
     }
 
-    /// Says that segments up to `last` exist.
-    pub(crate) fn start_after(&self, last: u64) {
-        self.writer.lock().number = last;
+    /// Says that segments up to `last` exist, with so many bytes, behind a checkpoint.
+    pub(crate) fn start_after(&self, last: u64, bytes: u64, checkpoint_bytes: u64) {
+        let mut writer = self.writer.lock();
+        writer.number = last;
+        writer.since_checkpoint = bytes;
+        writer.checkpoint_bytes = checkpoint_bytes;
+    }
+
+    /// Whether it is long enough for a checkpoint to pay.
+    pub(crate) fn is_long(&self) -> bool {
+        let writer = self.writer.lock();
+        let due = SEGMENTS_DUE * self.segment_bytes_max;
+        writer.since_checkpoint >= due.max(CHECKPOINTS_DUE * writer.checkpoint_bytes)
     }
 
     /// Says that segments of these numbers are there from before: nobody knows whether they were
@@ -192,6 +210,7 @@ impl Wal {
         }
         writer.length += bytes;
         writer.written += bytes;
+        writer.since_checkpoint += bytes;
         Ok(Position {
             segment: writer.number,
             end: writer.written,
@@ -319,8 +338,14 @@ impl Checkpoint<'_> {
         let Wal { disk, dir, .. } = self.wal;
         self.file.append(&self.frames)?;
         self.file.sync()?;
+        let bytes = self.file.length()?;
         disk.rename(&self.temporary, &self.path)?;
         disk.sync_dir(dir)?;
+        {
+            let mut writer = self.wal.writer.lock();
+            writer.since_checkpoint = 0;
+            writer.checkpoint_bytes = bytes;
+        }
         let files = list(&**disk, dir)?;
         for number in files.segments.into_iter().filter(|&n| n < self.first) {
             disk.remove_file(&segment_path(dir, number))?;
@@ -408,5 +433,30 @@ mod tests {
         assert_eq!(lengths, [CHECKPOINT_BYTES_MAX, CHECKPOINT_BYTES_MAX, 3]);
         let files = list(&*disk, &dir).unwrap();
         assert_eq!((files.segments, files.checkpoints), (vec![3], vec![3]));
+    }
+
+    #[test]
+    fn a_checkpoint_pays_when_there_is_much_to_replace() {
+        let disk = Arc::new(MemoryDisk::new());
+        let dir = PathBuf::from("/wal");
+        disk.create_dir_all(&dir).unwrap();
+        let wal = Wal::new(Arc::<MemoryDisk>::clone(&disk), dir, 1_000);
+        // The first one is due after two segments, those behind it after four times its size.
+        for due in [2_000, 40_000, 40_000] {
+            let mut written = 0;
+            while !wal.is_long() {
+                assert!(written < due, "{due}");
+                written += 100;
+                wal.append(&frame_of(&[0; 90])).unwrap();
+            }
+            assert_eq!(written, due);
+            wal.cut();
+            let mut checkpoint = wal.begin_checkpoint(wal.current() + 1).unwrap();
+            let length = 10_000 - SEGMENT_HEADER.len() - frame::HEADER_BYTES;
+            checkpoint.frames.extend(frame_of(&vec![0; length]));
+            checkpoint.finish().unwrap();
+        }
+        wal.start_after(9, 50_000, 10_000);
+        assert!(wal.is_long(), "what a restart finds counts");
     }
 }
