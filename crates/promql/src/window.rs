@@ -12,6 +12,8 @@ pub(crate) mod starts;
 
 use std::collections::VecDeque;
 
+use storage::Points;
+
 use self::starts::Counted;
 use crate::column::{ABSENT, Column, Scalar, Steps};
 use crate::gomath::{kahan_add, quantile, seconds};
@@ -157,6 +159,20 @@ impl Windows {
             Reach::Anchored => (self.lookback_ms, 0),
             Reach::Smoothed => (self.lookback_ms, self.lookback_ms),
         }
+    }
+
+    /// The points at which an instant selector takes the newest sample; `None` if it looks at
+    /// others, too.
+    pub(crate) fn points(&self) -> Option<Points> {
+        (self.reach == Reach::Inside && self.range_ms == self.lookback_ms).then(|| Points {
+            first_ms: self.end_ms(0),
+            step_ms: self.steps.step_ms,
+            count: match self.at_ms {
+                Some(_) => 1,
+                None => self.steps.count.max(1),
+            },
+            lookback_ms: self.lookback_ms,
+        })
     }
 
     /// First and last millisecond of all samples that are looked at.

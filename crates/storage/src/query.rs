@@ -39,6 +39,35 @@ pub struct SelectHints {
     pub limit: usize,
 }
 
+/// Times at which the newest sample counts that is younger than the lookback, as for an instant
+/// selector: `first_ms` and those every `step_ms` after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Points {
+    /// The first, in milliseconds since 1970.
+    pub first_ms: i64,
+    /// Between two of them; at least 1.
+    pub step_ms: i64,
+    /// How many; at least 1.
+    pub count: usize,
+    /// Samples this old do not count any more.
+    pub lookback_ms: i64,
+}
+
+impl Points {
+    /// The time of a point.
+    #[must_use]
+    pub fn at(&self, point: usize) -> i64 {
+        self.first_ms + self.step_ms * point as i64
+    }
+
+    /// First and last millisecond of the samples that may count, both included.
+    #[must_use]
+    pub fn range_ms(&self) -> (i64, i64) {
+        let first_ms = self.first_ms - self.lookback_ms + 1;
+        (first_ms, self.at(self.count.saturating_sub(1)))
+    }
+}
+
 /// Samples of one series, oldest first, as columns. Timestamps are unique.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Samples {
@@ -121,6 +150,16 @@ pub trait Series: Send + Sync {
     /// # Errors
     /// If a block is corrupt or cannot be read.
     fn read(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), StorageError>;
+
+    /// Adds the samples of [`Points::range_ms`] to `out`, as [`Series::read`] does, but may leave
+    /// out those that count at no point.
+    ///
+    /// # Errors
+    /// As [`Series::read`].
+    fn read_points(&self, points: &Points, out: &mut Samples) -> Result<(), StorageError> {
+        let (min_ms, max_ms) = points.range_ms();
+        self.read(min_ms, max_ms, out)
+    }
 }
 
 /// What a selection found.
