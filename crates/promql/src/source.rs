@@ -185,8 +185,13 @@ impl InstantSource {
     ) -> Result<Column, QueryError> {
         scratch.clear();
         let series = &self.series[index];
-        let (min_ms, max_ms) = self.windows.read_range_ms();
-        series.read(min_ms, max_ms, scratch)?;
+        match self.windows.points() {
+            Some(points) => series.read_points(&points, scratch)?,
+            None => {
+                let (min_ms, max_ms) = self.windows.read_range_ms();
+                series.read(min_ms, max_ms, scratch)?;
+            }
+        }
         if self.reading.wanted == Wanted::Start {
             starts_as_values(scratch);
         }

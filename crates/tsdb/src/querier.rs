@@ -13,7 +13,7 @@ use model::{Labels, Matcher};
 use rayon::iter::{
     IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
 };
-use storage::{Querier, Samples, SelectHints, Series, SeriesSet, StorageError};
+use storage::{Points, Querier, Samples, SelectHints, Series, SeriesSet, StorageError};
 
 use crate::block::Block;
 use crate::blocks::by_precedence;
@@ -58,18 +58,36 @@ impl FoundSeries {
         (min_ms, max_ms): (i64, i64),
         out: &mut Samples,
     ) -> Result<(), StorageError> {
-        for &(place, id) in &self.in_blocks {
-            let from = Mark::of(out);
-            let block = &self.places.blocks[place as usize];
-            block.read_series(id, min_ms, max_ms, out)?;
-            merge_tail(out, from);
-        }
+        self.read_blocks((min_ms, max_ms), out)?;
         if let Some(head) = &self.in_head {
             let from = Mark::of(out);
             head.read(min_ms, max_ms, out)?;
             merge_tail(out, from);
         }
         Ok(())
+    }
+}
+
+impl FoundSeries {
+    fn read_blocks(
+        &self,
+        (min_ms, max_ms): (i64, i64),
+        out: &mut Samples,
+    ) -> Result<(), StorageError> {
+        for &(place, id) in &self.in_blocks {
+            let from = Mark::of(out);
+            let block = &self.places.blocks[place as usize];
+            block.read_series(id, min_ms, max_ms, out)?;
+            merge_tail(out, from);
+        }
+        Ok(())
+    }
+
+    /// The end of the last block that has the series; excluded.
+    fn blocks_end_ms(&self) -> i64 {
+        let blocks = self.in_blocks.iter();
+        let ends = blocks.map(|&(place, _)| self.places.blocks[place as usize].meta().max_time);
+        ends.max().unwrap_or(i64::MIN)
     }
 }
 
@@ -96,6 +114,29 @@ impl Series for FoundSeries {
         let mut own = Samples::default();
         self.read_all(range, &mut own)?;
         append(out, own);
+        Ok(())
+    }
+
+    fn read_points(&self, points: &Points, out: &mut Samples) -> Result<(), StorageError> {
+        let (min_ms, max_ms) = points.range_ms();
+        let is_whole = self.places.min_ms <= min_ms && max_ms <= self.places.max_ms;
+        let (Some(head), true) = (&self.in_head, is_whole && out.is_empty()) else {
+            return self.read(min_ms, max_ms, out);
+        };
+        if points.count == 1 {
+            head.read_points(points, out)?;
+            let newest_ms = out.timestamps.last().copied();
+            let newest_ms = newest_ms.max(out.histograms.last().map(|(at_ms, _)| *at_ms));
+            // Nothing that a block has comes up to it.
+            if newest_ms.is_some_and(|newest_ms| self.blocks_end_ms() <= newest_ms) {
+                return Ok(());
+            }
+            out.clear();
+        }
+        self.read_blocks((min_ms, max_ms), out)?;
+        let from = Mark::of(out);
+        head.read_points(points, out)?;
+        merge_tail(out, from);
         Ok(())
     }
 }

@@ -1,12 +1,14 @@
 //! A series of the head, as a query reads it.
 
+mod points;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use codec::DecodeError;
 use codec::row;
 use model::Labels;
-use storage::{Samples, Series, StorageError};
+use storage::{Points, Samples, Series, StorageError};
 
 use super::chunk::ChunkHead;
 use super::group::late::LateValue;
@@ -237,5 +239,13 @@ impl Series for HeadSeries {
         self.read_in_order(min_ms, max_ms, out).map_err(corrupt)?;
         self.read_late(min_ms, max_ms, out);
         Ok(())
+    }
+
+    fn read_points(&self, points: &Points, out: &mut Samples) -> Result<(), StorageError> {
+        if self.read_some(points, out)? {
+            return Ok(());
+        }
+        let (min_ms, max_ms) = points.range_ms();
+        self.read(min_ms, max_ms, out)
     }
 }

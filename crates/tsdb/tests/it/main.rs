@@ -9,6 +9,7 @@ mod blocks;
 mod changes;
 mod durability;
 mod flips;
+mod points;
 mod semantics;
 mod support;
 mod sweep;
