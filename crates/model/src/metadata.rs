@@ -41,6 +41,25 @@ impl MetricType {
     }
 }
 
+impl MetricType {
+    /// The type of that name; of any other one nothing is known.
+    #[must_use]
+    pub fn from_name(name: &str) -> MetricType {
+        use MetricType as T;
+        let all = [
+            T::Counter,
+            T::Gauge,
+            T::Histogram,
+            T::GaugeHistogram,
+            T::Summary,
+            T::Info,
+            T::Stateset,
+        ];
+        let found = all.into_iter().find(|kind| kind.as_str() == name);
+        found.unwrap_or(T::Unknown)
+    }
+}
+
 impl fmt::Display for MetricType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

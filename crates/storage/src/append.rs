@@ -73,6 +73,9 @@ pub struct ExemplarSample<'a> {
     pub value: f64,
     /// When, in milliseconds since 1970; the batch's time if the exposition does not say.
     pub timestamp_ms: i64,
+    /// Whether the exposition said when. If not, the same exemplar is known although its time is
+    /// another one with every scrape.
+    pub has_own_time: bool,
 }
 
 /// What the exposition said about a series.
@@ -152,7 +155,8 @@ pub struct AppendOutcome {
     pub too_old: usize,
     /// Native histograms that cannot be right.
     pub invalid_histograms: usize,
-    /// Exemplars that are older than the newest one of their series.
+    /// Exemplars that are older than the newest one of their series; not if others of the same series
+    /// stand beside them that are not.
     pub exemplars_out_of_order: usize,
     /// References that the head does not hold (any more): resolve them again by their labels.
     pub unknown: Vec<SeriesRef>,

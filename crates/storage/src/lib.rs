@@ -17,8 +17,8 @@ pub use append::{
 };
 pub use budget::{MemoryBudget, MemoryRefused, Reservation};
 pub use query::{
-    Exemplar, ExemplarQueryable, ExemplarSeries, Points, Querier, Queryable, Samples, SelectHints,
-    Series, SeriesSet, StorageError,
+    Exemplar, ExemplarQueryable, ExemplarSeries, MetadataQueryable, Points, Querier, Queryable,
+    Samples, SelectHints, Series, SeriesSet, StorageError,
 };
 pub use status::{
     BlockStatus, HeadStats, NamedCount, ReplayProgress, StorageAdmin, StorageStatus, TsdbStats,

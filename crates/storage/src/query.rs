@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use model::{FloatHistogram, Labels, Matcher};
+use model::{FloatHistogram, Labels, Matcher, Metadata};
 
 /// Why reading failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -212,6 +212,12 @@ pub trait ExemplarQueryable: Send + Sync + fmt::Debug {
         end_ms: i64,
         selectors: &[Vec<Matcher>],
     ) -> Result<Vec<ExemplarSeries>, StorageError>;
+}
+
+/// Gives what expositions say of series.
+pub trait MetadataQueryable: Send + Sync + fmt::Debug {
+    /// The latest type, help and unit of the series with these labels, if storage knows.
+    fn series_metadata(&self, labels: &Labels) -> Option<Arc<Metadata>>;
 }
 
 /// Gives queriers.

@@ -17,11 +17,12 @@ use std::time::Duration;
 
 use clock::SharedClock;
 use disk::{Disk, DiskLock};
-use model::Labels;
+use model::{Labels, Matcher, Metadata};
 use parking_lot::{Condvar, Mutex};
 use storage::{
-    AppendError, AppendOutcome, Appender, Batch, BlockStatus, GroupId, Querier, Queryable,
-    ReplayProgress, SeriesRef, StorageError, StorageStatus, TsdbStats,
+    AppendError, AppendOutcome, Appender, Batch, BlockStatus, ExemplarQueryable, ExemplarSeries,
+    GroupId, MetadataQueryable, Querier, Queryable, ReplayProgress, SeriesRef, StorageError,
+    StorageStatus, TsdbStats,
 };
 
 use crate::block::{
@@ -142,6 +143,7 @@ impl Db {
         inner
             .head
             .set_late_window(inner.options.out_of_order_window_ms);
+        inner.head.exemplars.set_max(inner.options.exemplars_max);
         metrics::register(registry, &Arc::downgrade(&inner));
         let threads = if background {
             start_threads(&inner).map_err(io_error("start the threads of", &path))?
@@ -165,6 +167,11 @@ impl Db {
     /// although their series has newer ones; 0 for none. What was taken stays.
     pub fn set_out_of_order_window_ms(&self, window_ms: i64) {
         self.inner.head.set_late_window(window_ms);
+    }
+
+    /// Changes how many exemplars are kept, 0 for none; the oldest ones go.
+    pub fn set_exemplars_max(&self, max: usize) {
+        self.inner.head.exemplars.set_max(max);
     }
 
     /// Writes due blocks, compacts, applies retention, frees memory. Runs in a thread of the
@@ -546,7 +553,28 @@ impl Appender for Db {
 
     fn append(&self, batch: Batch<'_>) -> Result<AppendOutcome, AppendError> {
         let head = self.ready()?;
-        let outcome = head.append(batch)?;
+        if self.inner.options.starts_as_zeros {
+            head.append_zeros(batch)?;
+        }
+        let samples = Batch {
+            starts: match self.inner.options.store_starts {
+                true => batch.starts,
+                false => &[],
+            },
+            exemplars: &[],
+            metadata: &[],
+            ..batch
+        };
+        let mut outcome = head.append(samples)?;
+        if !batch.exemplars.is_empty() {
+            let labels = |series| head.labels_of(series);
+            outcome.exemplars_out_of_order =
+                head.exemplars.append(batch.exemplars, labels, &head.wal);
+        }
+        if self.inner.options.store_metadata && !batch.metadata.is_empty() {
+            let labels = |series| head.labels_of(series);
+            head.metadata.append(batch.metadata, labels, &head.wal);
+        }
         self.inner.metrics.count(
             &outcome,
             &head.counts.late_appended,
@@ -565,6 +593,31 @@ impl Queryable for Db {
             }
             _ => Err(StorageError::NotReady),
         }
+    }
+}
+
+impl ExemplarQueryable for Db {
+    fn exemplars(
+        &self,
+        start_ms: i64,
+        end_ms: i64,
+        selectors: &[Vec<Matcher>],
+    ) -> Result<Vec<ExemplarSeries>, StorageError> {
+        match self.inner.phase() {
+            Phase::Ready => Ok(self
+                .inner
+                .head
+                .exemplars
+                .select(start_ms, end_ms, selectors)),
+            _ => Err(StorageError::NotReady),
+        }
+    }
+}
+
+impl MetadataQueryable for Db {
+    fn series_metadata(&self, labels: &Labels) -> Option<Arc<Metadata>> {
+        let head = &self.inner.head;
+        head.metadata.get(head.reference_of(labels)?)
     }
 }
 

@@ -181,6 +181,7 @@ pub(crate) fn register(registry: &Registry, db: &Weak<Inner>) {
                 .map_or(0.0, |db| value(&db).load(Relaxed) as f64)
         });
     };
+    register_exemplars(gauge, counter);
     register_head(gauge, counter);
     register_disk(registry, db, gauge);
 }
@@ -275,6 +276,42 @@ fn register_head(
         "prometheus_tsdb_wal_replay_unknown_refs_total",
         "Records of the log that lack what they build on.",
         |db| &db.head.counts.unknown_refs,
+    );
+}
+
+fn register_exemplars(
+    gauge: impl Fn(&'static str, &'static str, fn(&Inner) -> f64),
+    counter: impl Fn(&'static str, &'static str, fn(&Inner) -> &AtomicU64),
+) {
+    counter(
+        "prometheus_tsdb_exemplar_exemplars_appended_total",
+        "Exemplars that were taken.",
+        |db| &db.head.exemplars.appended,
+    );
+    counter(
+        "prometheus_tsdb_exemplar_out_of_order_exemplars_total",
+        "Exemplars that were refused because their series has newer ones.",
+        |db| &db.head.exemplars.out_of_order,
+    );
+    gauge(
+        "prometheus_tsdb_exemplar_max_exemplars",
+        "How many exemplars are kept at most.",
+        |db| db.head.exemplars.figures().max as f64,
+    );
+    gauge(
+        "prometheus_tsdb_exemplar_exemplars_in_storage",
+        "Exemplars that are kept.",
+        |db| db.head.exemplars.figures().count as f64,
+    );
+    gauge(
+        "prometheus_tsdb_exemplar_series_with_exemplars_in_storage",
+        "Series that have exemplars.",
+        |db| db.head.exemplars.figures().series as f64,
+    );
+    gauge(
+        "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds",
+        "When the oldest of the exemplars was observed.",
+        |db| db.head.exemplars.figures().oldest_ms as f64 / 1000.0,
     );
 }
 

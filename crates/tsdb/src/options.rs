@@ -44,6 +44,17 @@ pub struct Options {
     pub wal_sync_interval: Duration,
     /// Bytes of a segment of the log (`--storage.tsdb.wal-segment-size`).
     pub wal_segment_bytes: u64,
+    /// Exemplars that are kept in memory (the configuration key
+    /// `storage.exemplars.max_exemplars`); 0 for none. [`crate::Db::set_exemplars_max`] changes it
+    /// later.
+    pub exemplars_max: usize,
+    /// Whether starts of counters are kept (`st-storage`).
+    pub store_starts: bool,
+    /// Whether a start that is newer than all that its series has becomes a sample of zero
+    /// (`created-timestamp-zero-ingestion`).
+    pub starts_as_zeros: bool,
+    /// Whether type, help and unit of series are kept (`metadata-wal-records`).
+    pub store_metadata: bool,
     /// Do not take the lock file (`--storage.tsdb.no-lockfile`).
     pub no_lockfile: bool,
     /// Whether the database runs [`crate::Db::maintain`] and the log's sync in threads of its
@@ -62,6 +73,10 @@ impl Options {
             block_duration_max_ms: 0,
             wal_sync_interval: Duration::from_secs(1),
             wal_segment_bytes: 128 << 20,
+            exemplars_max: 0,
+            store_starts: false,
+            starts_as_zeros: false,
+            store_metadata: false,
             no_lockfile: false,
             background: true,
         }

@@ -51,7 +51,7 @@ impl Head {
         Some(GroupId(id))
     }
 
-    fn group(&self, id: u32) -> Option<Arc<Group>> {
+    pub(super) fn group(&self, id: u32) -> Option<Arc<Group>> {
         self.groups.read().by_id.get(&id).cloned()
     }
 
@@ -119,6 +119,7 @@ impl Head {
     /// this; 0 for none.
     pub(crate) fn set_late_window(&self, window_ms: i64) {
         self.late_window_ms.store(window_ms.max(0), Relaxed);
+        self.exemplars.set_late_window(window_ms);
     }
 
     /// Writes a batch.

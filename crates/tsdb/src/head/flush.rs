@@ -275,6 +275,10 @@ impl Head {
             put_late(group, &mut to.frames);
             to.spill()?;
         }
+        self.exemplars.put_checkpoint(&mut to.frames);
+        let labels = |series| self.labels_of(series);
+        self.metadata.put_checkpoint(labels, &mut to.frames);
+        to.spill()?;
         let start = frame::begin(&mut to.frames, Kind::End);
         varint::put(&mut to.frames, u64::from(self.groups.read().next));
         varint::put_signed(&mut to.frames, self.valid_ms());

@@ -26,6 +26,7 @@ mod replay;
 mod series;
 mod sides;
 mod starts;
+mod zeros;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -44,7 +45,9 @@ use storage::{HeadStats, StorageError, TsdbStats};
 pub(crate) use replay::Progress;
 pub(crate) use series::HeadSeries;
 
+use crate::exemplars::Exemplars;
 use crate::select;
+use crate::series_metadata::SeriesMetadata;
 use crate::wal::Wal;
 use chunk_files::ChunkFiles;
 use group::{Group, Scratch, Taken, group_and_slot};
@@ -109,6 +112,8 @@ pub(crate) struct Head {
     queries: Mutex<BTreeMap<u64, usize>>,
     scratch: Mutex<Vec<(Scratch, Taken)>>,
     pub(crate) counts: Counts,
+    pub(crate) exemplars: Exemplars,
+    pub(crate) metadata: SeriesMetadata,
 }
 
 impl Head {
@@ -142,6 +147,8 @@ impl Head {
             queries: Mutex::default(),
             scratch: Mutex::default(),
             counts: Counts::default(),
+            exemplars: Exemplars::default(),
+            metadata: SeriesMetadata::default(),
         })
     }
 
@@ -187,6 +194,24 @@ impl Head {
         queries
             .first_key_value()
             .map_or(u64::MAX, |(epoch, _)| *epoch)
+    }
+
+    /// The labels of a series that the head holds.
+    pub(crate) fn labels_of(&self, series: storage::SeriesRef) -> Option<Labels> {
+        let (group, key) = group::group_and_key(series);
+        let index = self.index.read();
+        let group = self.groups.read().by_id.get(&group).cloned()?;
+        let state = group.state.lock();
+        let slot = state.slot(key)?;
+        let id = *state.series.get(slot as usize)?;
+        (id != group::GONE).then(|| index.labels(id))
+    }
+
+    /// The reference of the series with these labels, if the head holds it.
+    pub(crate) fn reference_of(&self, labels: &Labels) -> Option<storage::SeriesRef> {
+        let index = self.index.read();
+        let id = index.id_of(labels)?;
+        Some(storage::SeriesRef(index.home(id)))
     }
 
     /// Number of series.

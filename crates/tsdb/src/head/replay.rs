@@ -19,6 +19,7 @@ use codec::DecodeError;
 use codec::varint::Reader;
 use disk::Disk;
 use hashbrown::HashMap;
+use model::Labels;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use storage::SeriesRef;
 
@@ -232,6 +233,11 @@ impl Head {
                 let (group, all) = record::take_delete(frame.payload)?;
                 self.replay_delete(group, &all);
                 Ok(())
+            }
+            Kind::Exemplars => self.exemplars.replay(frame.payload),
+            Kind::Metadata => {
+                let reference = |labels: &Labels| self.reference_of(labels);
+                self.metadata.replay(frame.payload, reference)
             }
             Kind::Chunk | Kind::WideChunk => Ok(()),
             Kind::Batch | Kind::LateBatch | Kind::WideBatch => Ok(()),

@@ -44,6 +44,10 @@ pub(crate) enum Kind {
     WideBatch = 8,
     /// A sealed chunk with histograms or starts of counters.
     WideChunk = 9,
+    /// Exemplars with the labels of their series.
+    Exemplars = 10,
+    /// Type, help and unit of series, with their labels.
+    Metadata = 11,
 }
 
 impl Kind {
@@ -58,6 +62,8 @@ impl Kind {
             Kind::Delete,
             Kind::WideBatch,
             Kind::WideChunk,
+            Kind::Exemplars,
+            Kind::Metadata,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
     }

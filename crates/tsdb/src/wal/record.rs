@@ -13,7 +13,7 @@ use model::Labels;
 use wide::Wide;
 
 /// No label set has more pairs; bounds what damaged bytes can ask for.
-const PAIRS_MAX: usize = 1 << 16;
+pub(crate) const PAIRS_MAX: usize = 1 << 16;
 
 /// Appends the payload of a definition.
 pub(crate) fn put_define<'a>(
@@ -82,11 +82,11 @@ impl Define<'_> {
     }
 }
 
-fn text<'a>(reader: &mut Reader<'a>) -> Result<&'a str, DecodeError> {
+pub(crate) fn text<'a>(reader: &mut Reader<'a>) -> Result<&'a str, DecodeError> {
     std::str::from_utf8(reader.bytes()?).map_err(|_| DecodeError("text"))
 }
 
-fn pair<'a>(reader: &mut Reader<'a>) -> Result<(&'a str, &'a str), DecodeError> {
+pub(crate) fn pair<'a>(reader: &mut Reader<'a>) -> Result<(&'a str, &'a str), DecodeError> {
     Ok((text(reader)?, text(reader)?))
 }
 
@@ -94,7 +94,7 @@ fn group_id(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
     u32::try_from(reader.varint()?).map_err(|_| DecodeError("group"))
 }
 
-fn label_set<'a>(
+pub(crate) fn label_set<'a>(
     pairs: impl Iterator<Item = Result<(&'a str, &'a str), DecodeError>>,
 ) -> Result<Labels, DecodeError> {
     let pairs: Vec<_> = pairs.collect::<Result<_, _>>()?;

@@ -5,9 +5,11 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod besides;
 mod blocks;
 mod changes;
 mod durability;
+mod exemplars;
 mod flips;
 mod points;
 mod semantics;

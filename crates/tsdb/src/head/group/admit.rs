@@ -134,7 +134,7 @@ fn compare(newest: Newest, at_ms: i64, bits: u64) -> Verdict {
 impl State {
     /// The slot of a series that the group has.
     #[inline]
-    pub(super) fn slot(&self, key: u32) -> Option<u32> {
+    pub(crate) fn slot(&self, key: u32) -> Option<u32> {
         let slot = slot_of(key);
         let id = *self.series.get(slot as usize)?;
         (self.spare.is_current(key) && (self.gone == 0 || id != GONE)).then_some(slot)
