@@ -15,6 +15,7 @@
 //! Which parser a page needs is said by its `Content-Type`: [`PageFormat::choose`].
 
 mod converting;
+mod created;
 mod custom_buckets;
 mod entry;
 mod error;

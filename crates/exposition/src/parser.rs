@@ -6,6 +6,7 @@
 
 use model::{MetricType, NORMAL_NAN_BITS};
 
+use crate::created::{Met, Starts, has_start, is_created};
 use crate::error::{ParseError, quote};
 use crate::lexer::{Lexer, Token};
 use crate::{Entry, Exemplar, ExemplarLabels, Format, Sample, number, plain};
@@ -16,8 +17,8 @@ pub enum CreatedSeries {
     /// They are samples as any other: Prometheus's default.
     #[default]
     Keep,
-    /// They are left out.
-    Skip,
+    /// They are left out, and their values are the starts of the samples that they are about.
+    AsStarts,
 }
 
 /// How a text page is read.
@@ -37,6 +38,8 @@ pub struct Parser<'a> {
     /// Where the line begins.
     line: usize,
     kind: MetricType,
+    /// What is known of starts, if they are asked for.
+    starts: Option<Box<Starts>>,
 }
 
 /// The name of a series while its labels are read, from where to where.
@@ -51,6 +54,9 @@ impl<'a> Parser<'a> {
             options,
             line: 0,
             kind: MetricType::Unknown,
+            starts: (options.created == CreatedSeries::AsStarts
+                && options.format == Format::OpenMetrics)
+                .then(Box::default),
         }
     }
 
@@ -74,6 +80,10 @@ impl<'a> Parser<'a> {
             };
             match entry {
                 Entry::Sample(sample) if self.is_left_out(&sample) => {}
+                Entry::Sample(mut sample) if self.starts.is_some() => {
+                    sample.start_ms = self.start_of(&sample);
+                    return Ok(Some(Entry::Sample(sample)));
+                }
                 entry => return Ok(Some(entry)),
             }
         }
@@ -97,7 +107,7 @@ impl<'a> Parser<'a> {
         length: usize,
         is_expected: impl FnOnce(&[u8]) -> bool,
     ) -> Option<(f64, Option<i64>)> {
-        if !self.lexer.at_line() {
+        if !self.lexer.at_line() || self.starts.is_some() && has_start(self.kind) {
             return None;
         }
         let rest = self.lexer.page.get(self.lexer.at..)?;
@@ -208,6 +218,9 @@ impl<'a> Parser<'a> {
         }
         if let Entry::Type { kind, .. } = entry {
             self.kind = kind;
+        }
+        if let Some(starts) = &mut self.starts {
+            starts.begin_family(family);
         }
         Ok(entry)
     }
@@ -447,13 +460,42 @@ impl<'a> Parser<'a> {
 
     /// Whether the caller does not want to see the sample.
     fn is_left_out(&self, sample: &Sample<'a>) -> bool {
-        self.options.created == CreatedSeries::Skip
-            && self.options.format == Format::OpenMetrics
-            && matches!(
-                sample.kind,
-                MetricType::Counter | MetricType::Summary | MetricType::Histogram
-            )
-            && crate::series::metric_name(sample.series).ends_with(b"_created")
+        self.starts.is_some()
+            && has_start(sample.kind)
+            && is_created(crate::series::metric_name(sample.series))
+    }
+
+    /// When the counter of a sample started, 0 if the page does not say.
+    fn start_of(&mut self, sample: &Sample<'a>) -> i64 {
+        let Some(mut starts) = self.starts.take() else {
+            return 0;
+        };
+        let start_ms = starts.of(sample.series, sample.kind, self.lexer.at, || {
+            self.look_ahead()
+        });
+        self.starts = Some(starts);
+        start_ms
+    }
+
+    /// The first `_created` line from here on, among those of the family.
+    fn look_ahead(&self) -> Met<'a> {
+        let mut parser = Parser {
+            lexer: self.lexer.clone(),
+            starts: None,
+            ..*self
+        };
+        loop {
+            let at = parser.lexer.at;
+            // An error is met again when the page is read on.
+            let Ok(Some(Entry::Sample(sample))) = parser.next() else {
+                return Met { at, line: None };
+            };
+            if is_created(crate::series::metric_name(sample.series)) {
+                let start_ms = number::to_integer(sample.value * 1000.0);
+                let line = Some((sample.series, start_ms));
+                return Met { at, line };
+            }
+        }
     }
 
     /// An error about the token, with one byte more, and the line up to there.

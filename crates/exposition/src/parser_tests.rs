@@ -318,7 +318,7 @@ fn created_series_are_left_out_on_demand() {
                  # TYPE b gauge\nb_created 1\n# EOF\n";
     let skip = ParserOptions {
         format: Format::OpenMetrics,
-        created: CreatedSeries::Skip,
+        created: CreatedSeries::AsStarts,
     };
     expect![[r#"
         type "a" counter
@@ -328,6 +328,92 @@ fn created_series_are_left_out_on_demand() {
         end
     "#]]
     .assert_eq(&dump(page, skip));
+}
+
+/// What samples say of their start, and what of that is right.
+#[test]
+fn created_series_are_starts() {
+    let page = b"# HELP a text
+# TYPE a counter
+a_total{x=\"1\"} 1 # {t=\"1\"} 1
+a_created{x=\"1\"} 1.5
+a_total{x=\"2\"} 1
+a_total{x=\"3\"} 1
+a_created{x=\"3\"} 2
+a_total{x=\"3\",y=\"\"} 1
+# TYPE h histogram
+h_bucket{x=\"a\\\"b\",le=\"1\"} 1
+h_bucket{le=\"+Inf\",x=\"a\\\"b\"} 1
+h_created{x=\"a\\\"b\"} 0.001
+h_sum{x=\"a\\\"b\"} 1
+h_count 1
+# TYPE s summary
+s{quantile=\"1\"} 1
+s_sum 1
+s_created -1
+# TYPE g gauge
+g 1
+g_created 5
+# TYPE c counter
+c_total 1
+# TYPE d counter
+{\"d.x_total\",y=\"1\"} 1
+{\"d.x_created\",y=\"1\"} 9
+# TYPE \"e.x\" counter
+{\"e.x_total\",y=\"1\"} 1
+{\"e.x_created\",y=\"1\"} 9
+# EOF
+";
+    let as_starts = ParserOptions {
+        format: Format::OpenMetrics,
+        created: CreatedSeries::AsStarts,
+    };
+    let mut parser = Parser::new(page, as_starts);
+    let mut starts = Vec::new();
+    loop {
+        // Only what has no start can be predicted.
+        let expected: [&[u8]; 2] = [b"g", b"s_sum"];
+        if expected
+            .iter()
+            .any(|series| parser.next_predicted(series).is_some())
+        {
+            starts.push(("predicted".to_owned(), 0));
+            continue;
+        }
+        match parser.next().unwrap() {
+            None => break,
+            Some(Entry::Sample(sample)) => {
+                let name = crate::series::metric_name(sample.series);
+                let name = String::from_utf8_lossy(name).into_owned();
+                starts.push((name, sample.start_ms));
+            }
+            Some(_) => {}
+        }
+    }
+    let starts: Vec<(&str, i64)> = starts.iter().map(|(n, s)| (n.as_str(), *s)).collect();
+    assert_eq!(
+        starts,
+        [
+            ("a_total", 1_500),
+            // The first line ahead is about another series.
+            ("a_total", 0),
+            ("a_total", 2_000),
+            ("a_total", 0),
+            ("h_bucket", 1),
+            ("h_bucket", 1),
+            // It may stand before.
+            ("h_sum", 1),
+            ("h_count", 0),
+            ("s", -1_000),
+            ("s_sum", -1_000),
+            ("predicted", 0),
+            ("g_created", 0),
+            ("c_total", 0),
+            // Not of the family that was named.
+            ("d.x_total", 0),
+            ("e.x_total", 9_000),
+        ]
+    );
 }
 
 /// The staleness marker never comes from a page.

@@ -149,6 +149,21 @@ impl SeriesLabels {
         Ok(())
     }
 
+    /// Gives a label another value; one that is not there is added.
+    pub fn set(&mut self, name: &str, value: &str) {
+        let value = self.push_text(value);
+        let at = self
+            .pairs
+            .partition_point(|pair| self.slice(pair.name) < name);
+        match self.pairs.get(at).map(|pair| self.slice(pair.name) == name) {
+            Some(true) => self.pairs[at].value = value,
+            _ => {
+                let name = self.push_text(name);
+                self.pairs.insert(at, Pair { name, value });
+            }
+        }
+    }
+
     /// The pairs of name and value, sorted by name; the metric's name is `__name__`.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.pairs
@@ -217,6 +232,26 @@ pub(crate) fn metric_name(series: &[u8]) -> &[u8] {
         .flatten()
         .find(|item| item.name.is_none())
         .map_or(&[], |item| item.value)
+}
+
+/// Appends what two series have in common that count the same: the family and the labels but for
+/// `le` and `quantile`, as they are written.
+pub(crate) fn put_identity(series: &[u8], family: &[u8], kind: MetricType, out: &mut Vec<u8>) {
+    let is_shared = |name: &[u8]| match kind {
+        MetricType::Summary => name != b"quantile",
+        MetricType::Histogram => name != b"le",
+        _ => true,
+    };
+    out.extend_from_slice(family);
+    for item in Items::of_series(series).flatten() {
+        if let Some(name) = item.name.filter(|name| is_shared(name)) {
+            // Neither can be in what precedes it.
+            out.push(0xff);
+            out.extend_from_slice(name);
+            out.push(0xfe);
+            out.extend_from_slice(item.value);
+        }
+    }
 }
 
 /// `1` as `1.0`: a float as OpenMetrics writes it, with a point or an exponent.
