@@ -37,7 +37,7 @@ impl Said<'_> {
         }
     }
 
-    fn put_in(self, metadata: &mut Metadata) {
+    pub(crate) fn put_in(self, metadata: &mut Metadata) {
         match self {
             Said::Kind(kind) => metadata.kind = kind,
             Said::Help(help) => help.clone_into(&mut metadata.help),
@@ -84,22 +84,24 @@ impl FamilyStore {
         self.cursor = 0;
     }
 
-    /// A page says something about the family `name`. A name that is not UTF-8 is ignored: it
-    /// could not be shown.
-    pub(crate) fn say(&mut self, name: &[u8], said: Said<'_>, interner: &Interner) {
+    /// A page says something about the family `name`; whether that is news. A name that is not UTF-8
+    /// is ignored: it could not be shown.
+    pub(crate) fn say(&mut self, name: &[u8], said: Said<'_>, interner: &Interner) -> bool {
         let Some(at) = self.position(name, interner) else {
-            return;
+            return false;
         };
         self.cursor = at;
         let family = &mut self.families[at];
         family.scrape = self.scrape;
-        if !said.is_in(&family.metadata) {
+        let is_news = !said.is_in(&family.metadata);
+        if is_news {
             let mut metadata = (*family.metadata).clone();
             self.bytes -= metadata_bytes(&metadata);
             said.put_in(&mut metadata);
             self.bytes += metadata_bytes(&metadata);
             family.metadata = interner.metadata(metadata);
         }
+        is_news
     }
 
     /// The scrape is over. If it succeeded, families that were not named for long are forgotten.

@@ -8,6 +8,7 @@
 //! A sample's way: `target_loop` (when) -> `fetch` (the page) -> `page` (parsing, with `cache` for
 //! series seen before and `rules` for new ones) -> `store` (the batch).
 
+mod besides;
 mod cache;
 mod failure_log;
 mod families;
@@ -28,6 +29,7 @@ mod target;
 mod target_loop;
 mod url;
 
+pub use besides::ScrapeFeatures;
 pub use manager::{ScrapeError, ScrapeManager, ScrapeOptions};
 pub use status::{
     FamilyMetadata, GlobalUrlOptions, Health, PoolStatus, TargetMetadata, TargetStatus,

@@ -11,6 +11,7 @@ use storage::Appender;
 use telemetry::Registry;
 use tokio::sync::{Notify, watch};
 
+use crate::besides::ScrapeFeatures;
 use crate::failure_log::FailureLog;
 use crate::fetch::{HttpFetch, MakeFetch};
 use crate::host_name;
@@ -29,6 +30,8 @@ pub struct ScrapeOptions {
     pub user_agent: String,
     /// How this server is reached.
     pub global_url: GlobalUrlOptions,
+    /// What is read besides samples.
+    pub features: ScrapeFeatures,
     /// The host name that spreads scrape times; the system's fully qualified one if `None`.
     pub host_name: Option<String>,
 }
@@ -39,6 +42,7 @@ impl Default for ScrapeOptions {
             discovery_reload_interval: Duration::from_secs(5),
             user_agent: concat!("Promontory/", env!("CARGO_PKG_VERSION")).to_owned(),
             global_url: GlobalUrlOptions::default(),
+            features: ScrapeFeatures::default(),
             host_name: None,
         }
     }
@@ -106,8 +110,9 @@ impl ScrapeManager {
         make_fetch: MakeFetch,
     ) -> Arc<ScrapeManager> {
         let metrics = ScrapeMetrics::new(registry);
+        let features = options.features;
         Arc::new(ScrapeManager {
-            shared: Arc::new(Shared::new(appender, clock, metrics, make_fetch)),
+            shared: Arc::new(Shared::new(appender, clock, metrics, make_fetch, features)),
             options,
             host_name: OnceLock::new(),
             state: Mutex::default(),

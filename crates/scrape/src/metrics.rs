@@ -24,8 +24,7 @@ pub(crate) struct ScrapeMetrics {
     pub(crate) exceeded_sample_limit: Counter,
     pub(crate) exceeded_body_size_limit: Counter,
     pub(crate) exceeded_bucket_limit: Counter,
-    /// Stays at 0 as long as exemplars are not stored.
-    _exemplar_out_of_order: Counter,
+    pub(crate) exemplar_out_of_order: Counter,
     /// Stays at 0: a scrape that fails never grows the cache.
     _cache_flush_forced: Counter,
     pub(crate) sample_duplicate: Counter,
@@ -92,7 +91,7 @@ impl ScrapeMetrics {
                 "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
                 "Scrapes that were refused because of the bucket limit of native histograms.",
             ),
-            _exemplar_out_of_order: counter(
+            exemplar_out_of_order: counter(
                 "prometheus_target_scrapes_exemplar_out_of_order_total",
                 "Exemplars that were refused because they were out of order.",
             ),

@@ -9,9 +9,10 @@
 use config::ScrapeConfig;
 use exposition::{Entry, PageFormat, PageOptions, PageParser, SeriesLabels};
 use model::histogram::HistogramError;
-use model::{Labels, LabelsBuilder, MetricType};
-use storage::{AppendError, Sample, SeriesRef, TimedSample};
+use model::{Labels, LabelsBuilder, METRIC_NAME, MetricType};
+use storage::{AppendError, Sample, SeriesRef, StartTime, TimedSample};
 
+use crate::besides::{Besides, CurrentFamily, PageExemplar, PageMetadata, ScrapeFeatures};
 use crate::cache::{Form, Keys, Line, Manner, SeriesCache, Walk, WalkState};
 use crate::families::{FamilyStore, Interner, Said};
 use crate::histograms::{Owned, PageHistogram, Resolution};
@@ -66,6 +67,7 @@ pub(crate) struct Scratch {
     pub(crate) timed: Vec<TimedSample>,
     /// Native histograms.
     pub(crate) histograms: Vec<PageHistogram>,
+    pub(crate) besides: Besides,
     new: Vec<NewSeries>,
     /// Samples of new series: where they are, and where their series is in the walk.
     unresolved: Vec<(Place, u32)>,
@@ -86,6 +88,9 @@ enum Place {
     Sample(usize),
     Timed(usize),
     Histogram(usize),
+    Exemplar(usize),
+    Start(usize),
+    Metadata(usize),
 }
 
 /// Which series a sample goes to.
@@ -104,7 +109,8 @@ impl Scratch {
     /// Whether it is small enough to be kept.
     pub(crate) fn is_worth_keeping(&self) -> bool {
         let lines = self.samples.capacity().max(self.timed.capacity());
-        lines.max(self.histograms.capacity()) <= RETAINED_LINES_MAX
+        let lines = lines.max(self.histograms.capacity());
+        lines.max(self.besides.capacity()) <= RETAINED_LINES_MAX
     }
 
     /// Forgets the batch.
@@ -112,6 +118,7 @@ impl Scratch {
         self.samples.clear();
         self.timed.clear();
         self.histograms.clear();
+        self.besides.clear();
         self.new.clear();
         self.unresolved.clear();
     }
@@ -140,6 +147,9 @@ impl Scratch {
                 Place::Sample(index) => self.samples[index].series = reference,
                 Place::Timed(index) => self.timed[index].series = reference,
                 Place::Histogram(index) => self.histograms[index].series = reference,
+                Place::Exemplar(index) => self.besides.exemplars[index].series = reference,
+                Place::Start(index) => self.besides.starts[index].series = reference,
+                Place::Metadata(index) => self.besides.metadata[index].series = reference,
             }
         }
         self.new.clear();
@@ -152,6 +162,7 @@ impl Scratch {
 pub(crate) struct PageReader<'a> {
     pub(crate) config: &'a ScrapeConfig,
     pub(crate) options: PageOptions,
+    pub(crate) features: ScrapeFeatures,
     pub(crate) target_labels: &'a Labels,
     pub(crate) keys: &'a Keys,
     pub(crate) interner: &'a Interner,
@@ -181,6 +192,8 @@ impl PageReader<'_> {
             samples: &mut scratch.samples,
             timed: &mut scratch.timed,
             histograms: &mut scratch.histograms,
+            besides: &mut scratch.besides,
+            family: CurrentFamily::new(format != PageFormat::Protobuf),
             new: &mut scratch.new,
             unresolved: &mut scratch.unresolved,
             labels: &mut scratch.labels,
@@ -236,6 +249,9 @@ struct Lines<'a, 'r> {
     samples: &'a mut Vec<Sample>,
     timed: &'a mut Vec<TimedSample>,
     histograms: &'a mut Vec<PageHistogram>,
+    besides: &'a mut Besides,
+    /// Only if a feature asks for it.
+    family: CurrentFamily,
     new: &'a mut Vec<NewSeries>,
     unresolved: &'a mut Vec<(Place, u32)>,
     labels: &'a mut SeriesLabels,
@@ -255,7 +271,6 @@ impl Lines<'_, '_> {
         format: PageFormat,
         families: &mut FamilyStore,
     ) -> Result<(), PageError> {
-        let interner = self.reader.interner;
         let mut parser = PageParser::new(page, format, self.reader.options);
         loop {
             if self.predicted_line(&mut parser) {
@@ -266,14 +281,16 @@ impl Lines<'_, '_> {
             };
             match entry {
                 Entry::Sample(sample) => self.sample(&sample)?,
-                Entry::Type { family, kind } => families.say(family, Said::Kind(kind), interner),
+                Entry::Type { family, kind } => {
+                    self.metadata_line(family, Said::Kind(kind), families);
+                }
                 Entry::Help { family, text } => {
                     let text = format.unescape_help(text);
-                    families.say(family, Said::Help(&text), interner);
+                    self.metadata_line(family, Said::Help(&text), families);
                 }
                 Entry::Unit { family, unit } => {
                     let unit = String::from_utf8_lossy(unit);
-                    families.say(family, Said::Unit(&unit), interner);
+                    self.metadata_line(family, Said::Unit(&unit), families);
                 }
                 Entry::Histogram(sample) => self.histogram(&sample)?,
                 Entry::Comment(_) => {}
@@ -281,9 +298,21 @@ impl Lines<'_, '_> {
         }
     }
 
+    fn metadata_line(&mut self, family: &[u8], said: Said<'_>, families: &mut FamilyStore) {
+        let is_news = families.say(family, said, self.reader.interner);
+        let features = self.reader.features;
+        if features.metadata || features.type_and_unit_labels {
+            self.family.say(family, said, is_news);
+        }
+    }
+
     /// Takes the next line if it is the one that stood here last time: the way of nearly all lines.
     #[inline]
     fn predicted_line(&mut self, parser: &mut PageParser<'_>) -> bool {
+        if self.family.is_news {
+            // Its metadata goes with every series.
+            return false;
+        }
         let Some((entry, length)) = self.walk.predicted() else {
             return false;
         };
@@ -307,6 +336,10 @@ impl Lines<'_, '_> {
         let destination = self.find((sample.series, sample.kind), timestamp_ms, manner, true)?;
         if let Some(destination) = destination {
             self.push(destination, sample.value, timestamp_ms);
+            self.push_besides(destination, (sample.series, sample.kind), sample.start_ms);
+            if let Some(exemplar) = &sample.exemplar {
+                self.push_exemplars(destination, std::slice::from_ref(exemplar), timestamp_ms);
+            }
         }
         Ok(())
     }
@@ -329,7 +362,66 @@ impl Lines<'_, '_> {
             timestamp_ms,
             value,
         });
+        self.push_besides(destination, (sample.series, kind), sample.start_ms);
+        // Those without a time cannot be told from those of the scrape before.
+        let exemplars = sample.exemplars.iter();
+        let timed: Vec<_> = exemplars
+            .filter(|exemplar| exemplar.timestamp_ms.is_some())
+            .copied()
+            .collect();
+        self.push_exemplars(destination, &timed, timestamp_ms);
         Ok(())
+    }
+
+    /// The start of a sample, and metadata of its series if that is news.
+    fn push_besides(
+        &mut self,
+        destination: Destination,
+        (text, kind): (&[u8], MetricType),
+        start_ms: i64,
+    ) {
+        let features = self.reader.features;
+        if features.starts && start_ms != 0 {
+            let place = Place::Start(self.besides.starts.len());
+            let series = self.series_at(destination, place);
+            self.besides.starts.push(StartTime { series, start_ms });
+        }
+        let is_new = matches!(destination, Destination::New(_));
+        if !features.metadata || !(is_new || self.family.is_news) {
+            return;
+        }
+        // It was read without complaint when the series was new.
+        let _ = self.labels.read(text, kind);
+        let name = self.labels.iter().find(|(name, _)| *name == METRIC_NAME);
+        let name = name.map_or("", |(_, value)| value);
+        if let Some(metadata) = self.family.metadata_of(name.as_bytes()) {
+            let place = Place::Metadata(self.besides.metadata.len());
+            let series = self.series_at(destination, place);
+            self.besides
+                .metadata
+                .push(PageMetadata { series, metadata });
+        }
+    }
+
+    /// The exemplars of a sample, in the order in which storage takes them.
+    fn push_exemplars(
+        &mut self,
+        destination: Destination,
+        exemplars: &[exposition::Exemplar<'_>],
+        sample_ms: Option<i64>,
+    ) {
+        if !self.reader.features.exemplars {
+            return;
+        }
+        let from = self.besides.exemplars.len();
+        for exemplar in exemplars {
+            let read = PageExemplar::read(exemplar, sample_ms, self.labels);
+            self.besides.exemplars.extend(read);
+        }
+        self.besides.exemplars[from..].sort_by(PageExemplar::is_sorted_before);
+        for at in from..self.besides.exemplars.len() {
+            self.besides.exemplars[at].series = self.series_at(destination, Place::Exemplar(at));
+        }
     }
 
     /// Where a sample of the series with this text goes; `None` if it is not kept. `fits` says
@@ -348,6 +440,14 @@ impl Lines<'_, '_> {
         }
         self.counts.scraped += 1;
         self.labels.read(text, kind)?;
+        if self.reader.features.type_and_unit_labels {
+            let (kind, unit) = self.family.type_and_unit(kind);
+            for (name, value) in [("__type__", kind), ("__unit__", unit)] {
+                if !value.is_empty() {
+                    self.labels.set(name, value);
+                }
+            }
+        }
         let target = self.reader.target_labels;
         let labels = self.rules.apply(self.labels.iter(), target, self.builder)?;
         let Some(labels) = labels else {

@@ -42,6 +42,7 @@ impl Reading {
 
     fn read(&mut self, page: &str, cache: &SeriesCache, scratch: &mut Scratch) -> Read {
         let reader = PageReader {
+            features: ScrapeFeatures::default(),
             config: &self.config,
             options: PageOptions::default(),
             target_labels: &self.target,

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::besides::ScrapeFeatures;
 use crate::cache::Keys;
 use crate::families::Interner;
 use crate::fetch::MakeFetch;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Keys,
     pub(crate) interner: Interner,
     pub(crate) make_fetch: MakeFetch,
+    pub(crate) features: ScrapeFeatures,
     /// Ends everything.
     pub(crate) shutdown: CancellationToken,
     /// All loops.
@@ -56,6 +58,7 @@ impl Shared {
         clock: clock::SharedClock,
         metrics: ScrapeMetrics,
         make_fetch: MakeFetch,
+        features: ScrapeFeatures,
     ) -> Shared {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Shared {
@@ -65,6 +68,7 @@ impl Shared {
             keys: Keys::default(),
             interner: Interner::default(),
             make_fetch,
+            features,
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             groups: Mutex::default(),

@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use config::ScrapeConfig;
-use exposition::PageOptions;
+use exposition::{CreatedSeries, PageOptions};
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use model::STALE_NAN;
@@ -261,8 +261,12 @@ impl TargetStore {
             config: storing.config,
             options: PageOptions {
                 histograms: storing.target.histogram_options(storing.config),
-                ..PageOptions::default()
+                created: match storing.shared.features.starts {
+                    true => CreatedSeries::AsStarts,
+                    false => CreatedSeries::Keep,
+                },
             },
+            features: storing.shared.features,
             target_labels: &storing.target.public_labels,
             keys: &storing.shared.keys,
             interner: &storing.shared.interner,
@@ -351,9 +355,13 @@ impl TargetStore {
             |labels| appender.series(group, labels),
         )?;
         let histograms = histogram_samples(storing.scratch, moment.stamp_ms());
+        let besides = &storing.scratch.besides;
         appender.append(Batch {
             timed: &storing.scratch.timed,
             histograms: &histograms,
+            starts: &besides.starts,
+            exemplars: &besides.exemplar_samples(moment.stamp_ms()),
+            metadata: &besides.metadata_samples(),
             ..Batch::of(group, moment.stamp_ms(), &storing.scratch.samples)
         })
     }
@@ -441,6 +449,7 @@ struct Refused {
     duplicates: usize,
     out_of_order: usize,
     out_of_bounds: usize,
+    exemplars_out_of_order: usize,
 }
 
 impl Refused {
@@ -452,6 +461,7 @@ impl Refused {
             duplicates: counts.duplicates + stored(|outcome| outcome.duplicate),
             out_of_order: stored(|outcome| outcome.out_of_order + outcome.too_old),
             out_of_bounds: counts.out_of_bounds + stored(|outcome| outcome.out_of_bounds),
+            exemplars_out_of_order: stored(|outcome| outcome.exemplars_out_of_order),
         }
     }
 
@@ -473,6 +483,11 @@ impl Refused {
                 self.out_of_bounds,
                 &metrics.sample_out_of_bounds,
                 "Error on ingesting samples that are too old or are too far into the future",
+            ),
+            (
+                self.exemplars_out_of_order,
+                &metrics.exemplar_out_of_order,
+                "Error on ingesting out-of-order exemplars",
             ),
         ] {
             if count > 0 {

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::fetch::{Fetch, FetchError, Fetched, MakeFetch};
 use crate::status::{PoolStatus, TargetStatus};
-use crate::{ScrapeManager, ScrapeOptions};
+use crate::{ScrapeFeatures, ScrapeManager, ScrapeOptions};
 
 pub(crate) const TEXT: &str = "text/plain; version=0.0.4";
 
@@ -129,11 +129,31 @@ pub(crate) struct Storage {
     pub(crate) disk_is_full: AtomicBool,
     /// References that are no longer known.
     pub(crate) forgotten: Mutex<Vec<SeriesRef>>,
+    /// Exemplars and metadata of all batches, as text.
+    pub(crate) besides: Mutex<Vec<String>>,
     /// References handed out anew after that are these many higher.
     pub(crate) shift: AtomicUsize,
 }
 
 impl Storage {
+    fn note_besides(&self, batch: &Batch<'_>) {
+        let mut besides = self.besides.lock();
+        for exemplar in batch.exemplars {
+            let (series, labels, value) = (exemplar.series.0, exemplar.labels, exemplar.value);
+            let at_ms = exemplar.timestamp_ms - START_MS;
+            let own = if exemplar.has_own_time { " own" } else { "" };
+            besides.push(format!("{series} {labels} {value} at {at_ms}{own}"));
+        }
+        for of in batch.metadata {
+            let model::Metadata { kind, help, unit } = of.metadata;
+            besides.push(format!(
+                "{} {} {help:?} {unit:?}",
+                of.series.0,
+                kind.as_str()
+            ));
+        }
+    }
+
     fn shifted(&self, series: SeriesRef) -> SeriesRef {
         SeriesRef(series.0 % 1_000_000)
     }
@@ -176,8 +196,11 @@ impl Appender for Storage {
                 });
             }
         }
+        self.note_besides(&batch);
         let mut outcome = self.memory.append(Batch {
             samples: &samples,
+            exemplars: &[],
+            metadata: &[],
             ..batch
         })?;
         outcome.unknown = unknown;
@@ -222,6 +245,10 @@ pub(crate) fn group(targets: &[&str], labels: &[(&str, &str)]) -> Arc<TargetGrou
 impl Server {
     /// A running manager with these jobs and no targets.
     pub(crate) fn new(jobs: &[ScrapeConfig]) -> Server {
+        Server::with_features(jobs, ScrapeFeatures::default())
+    }
+
+    pub(crate) fn with_features(jobs: &[ScrapeConfig], features: ScrapeFeatures) -> Server {
         let clock = Arc::new(RuntimeClock(Instant::now()));
         let registry = Registry::new(Arc::clone(&clock) as clock::SharedClock);
         let storage = Arc::new(Storage::default());
@@ -235,6 +262,7 @@ impl Server {
         });
         let options = ScrapeOptions {
             host_name: Some("test".to_owned()),
+            features,
             ..ScrapeOptions::default()
         };
         let appender = Arc::clone(&storage) as Arc<dyn Appender>;
@@ -346,6 +374,19 @@ impl Server {
             false => histogram.to_string(),
         });
         shown.collect()
+    }
+
+    /// When the counters of the only series of this name started, of its first series if there are
+    /// several.
+    pub(crate) fn starts(&self, name: &str) -> Vec<i64> {
+        let querier = self.storage.memory.querier(i64::MIN, i64::MAX).unwrap();
+        let matchers = [Matcher::equal("__name__", name)];
+        let found = querier.select(true, &SelectHints::default(), &matchers);
+        let mut samples = Samples::default();
+        if let Some(series) = found.unwrap().series.first() {
+            series.read(i64::MIN, i64::MAX, &mut samples).unwrap();
+        }
+        samples.starts
     }
 
     /// The times of the only series of this name, in milliseconds since the test began.
