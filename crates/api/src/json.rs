@@ -202,7 +202,7 @@ impl Json {
     }
 
     /// A sample value: a number as a text.
-    fn value(&mut self, value: f64) {
+    pub(crate) fn value(&mut self, value: f64) {
         self.separate();
         push_value(&mut self.bytes, value);
     }

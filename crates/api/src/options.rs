@@ -10,7 +10,7 @@ use gocompat::Regex;
 use model::Labels;
 use promql::{Engine, EngineOptions, QueryError, QueryOptions, QueryOutput};
 use scrape::{PoolStatus, ScrapeManager, TargetMetadata};
-use storage::{Queryable, StorageAdmin, StorageStatus};
+use storage::{ExemplarQueryable, Queryable, StorageAdmin, StorageStatus};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -142,6 +142,8 @@ pub struct Dependencies {
     pub queryable: Arc<dyn Queryable>,
     /// What storage says of itself.
     pub storage: Arc<dyn StorageStatus>,
+    /// Exemplars.
+    pub exemplars: Arc<dyn ExemplarQueryable>,
     /// Deletes and copies what storage has.
     pub admin: Arc<dyn StorageAdmin>,
     /// Evaluates queries.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gocompat::strconv::format_float_f;
 use http::StatusCode;
 use promql::{MatrixSeries, QueryOptions, QueryOutput, QueryStats, SampleStats, Value};
+use storage::ExemplarSeries;
 
 use crate::app::{App, Call};
 use crate::error::{ApiError, ErrorKind};
@@ -77,7 +78,7 @@ fn answer_range(app: &App, call: &Call) -> Result<Reply, ApiError> {
     Ok(answer(call, output, limit))
 }
 
-/// `GET|POST /api/v1/query_exemplars`: what upstream answers while exemplars are not stored.
+/// `GET|POST /api/v1/query_exemplars`: exemplars of all series that a selector of the query takes.
 pub(crate) fn exemplars(app: &App, call: &Call) -> Reply {
     answer_exemplars(app, call).into()
 }
@@ -93,10 +94,36 @@ fn answer_exemplars(app: &App, call: &Call) -> Result<Reply, ApiError> {
     let query = call.form.first("query");
     let expr = promql_syntax::parse(query, &parse_options(app))
         .map_err(|errors| ApiError::bad_data(errors.to_string()))?;
-    if expr.selectors().is_empty() {
+    let selectors = expr.selectors().into_iter();
+    let selectors: Vec<_> = selectors.map(|s| s.matchers.clone()).collect();
+    if selectors.is_empty() {
         return Ok(Reply::empty(StatusCode::NO_CONTENT));
     }
-    Ok(Reply::data(|json| json.array(|_| {})))
+    let (start_ms, end_ms) = (params::time_ms(start), params::time_ms(end));
+    let found = app.deps.exemplars.exemplars(start_ms, end_ms, &selectors);
+    let found = found?;
+    Ok(Reply::data(|json| {
+        json.array(|json| {
+            found
+                .iter()
+                .for_each(|series| exemplar_series(json, series))
+        });
+    }))
+}
+
+fn exemplar_series(json: &mut Json, series: &ExemplarSeries) {
+    json.object(|json| {
+        json.key("seriesLabels").labels(&series.labels);
+        json.key("exemplars").array(|json| {
+            for exemplar in &series.exemplars {
+                json.object(|json| {
+                    json.key("labels").labels(&exemplar.labels);
+                    json.key("value").value(exemplar.value);
+                    json.key("timestamp").time(exemplar.timestamp_ms);
+                });
+            }
+        });
+    });
 }
 
 fn query_options(call: &Call) -> Result<QueryOptions, ApiError> {

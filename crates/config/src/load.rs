@@ -286,10 +286,6 @@ fn warn_of_no_effect(config: &Config, warnings: &mut Vec<String>) {
             tsdb.stale_series_compaction_threshold > 0.0,
             "storage.tsdb.stale_series_compaction_threshold has no effect yet",
         ),
-        (
-            config.storage.max_exemplars.is_some_and(|max| max > 0),
-            "storage.exemplars.max_exemplars has no effect: exemplars are not stored yet",
-        ),
     ] {
         if is_given {
             warnings.push(what.to_owned());

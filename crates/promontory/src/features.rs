@@ -25,6 +25,11 @@ const FEATURES: &[(&str, Effect)] = &[
     ("promql-delayed-name-removal", Effect::Works),
     ("promql-per-step-stats", Effect::Works),
     ("use-start-timestamps", Effect::Works),
+    ("exemplar-storage", Effect::Works),
+    ("type-and-unit-labels", Effect::Works),
+    ("created-timestamp-zero-ingestion", Effect::Works),
+    ("st-storage", Effect::Works),
+    ("metadata-wal-records", Effect::Works),
     ("promql-duration-expr", Effect::Nothing(DEFAULT_NOW)),
     ("promql-at-modifier", Effect::Nothing(DEFAULT_NOW)),
     ("promql-negative-offset", Effect::Nothing(DEFAULT_NOW)),
@@ -42,6 +47,7 @@ const FEATURES: &[(&str, Effect)] = &[
     ("use-uncached-io", Effect::Nothing(OWN_WAY)),
     ("fast-startup", Effect::Nothing(OWN_WAY)),
     ("xor2-encoding", Effect::Nothing(OWN_WAY)),
+    ("histograms-st-encoding", Effect::Nothing(OWN_WAY)),
     (
         "concurrent-rule-eval",
         Effect::Nothing("rules are not supported yet"),
@@ -60,24 +66,42 @@ const FEATURES: &[(&str, Effect)] = &[
     ),
     ("native-histograms", Effect::NotYet),
     ("ooo-native-histograms", Effect::NotYet),
-    ("created-timestamp-zero-ingestion", Effect::NotYet),
-    ("exemplar-storage", Effect::NotYet),
-    ("metadata-wal-records", Effect::NotYet),
     ("otlp-deltatocumulative", Effect::NotYet),
     ("otlp-native-delta-ingestion", Effect::NotYet),
     ("search-api", Effect::NotYet),
-    ("type-and-unit-labels", Effect::NotYet),
-    ("st-storage", Effect::NotYet),
     ("st-synthesis", Effect::NotYet),
-    ("histograms-st-encoding", Effect::NotYet),
 ];
+
+/// What is switched on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Switches {
+    pub(crate) promql: Features,
+    pub(crate) exemplar_storage: bool,
+    pub(crate) metadata_records: bool,
+    /// Starts of counters are kept,
+    pub(crate) start_storage: bool,
+    /// or become samples of zero.
+    pub(crate) starts_as_zeros: bool,
+}
+
+impl Switches {
+    /// What scraping is to do.
+    pub(crate) fn scrape(&self) -> scrape::ScrapeFeatures {
+        scrape::ScrapeFeatures {
+            exemplars: self.exemplar_storage,
+            starts: self.start_storage || self.starts_as_zeros,
+            metadata: self.metadata_records,
+            type_and_unit_labels: self.promql.type_and_unit_labels,
+        }
+    }
+}
 
 /// What the names switch on, and what is to be logged about the others.
 ///
 /// # Errors
 /// The name of a feature that is not supported yet.
-pub(crate) fn resolve(names: &[String]) -> Result<(Features, Vec<String>), String> {
-    let mut features = Features::default();
+pub(crate) fn resolve(names: &[String]) -> Result<(Switches, Vec<String>), String> {
+    let mut switches = Switches::default();
     let mut warnings = Vec::new();
     for name in names {
         match FEATURES.iter().find(|(known, _)| known == name) {
@@ -88,14 +112,20 @@ pub(crate) fn resolve(names: &[String]) -> Result<(Features, Vec<String>), Strin
             Some((_, Effect::NotYet)) => {
                 return Err(format!("--enable-feature={name} is not supported yet"));
             }
-            Some((_, Effect::Works)) => switch_on(&mut features, name),
+            Some((_, Effect::Works)) => switch_on(&mut switches, name),
         }
     }
-    Ok((features, warnings))
+    Ok((switches, warnings))
 }
 
-fn switch_on(features: &mut Features, name: &str) {
+fn switch_on(switches: &mut Switches, name: &str) {
+    let features = &mut switches.promql;
     match name {
+        "type-and-unit-labels" => features.type_and_unit_labels = true,
+        "created-timestamp-zero-ingestion" => switches.starts_as_zeros = true,
+        "st-storage" => switches.start_storage = true,
+        "metadata-wal-records" => switches.metadata_records = true,
+        "exemplar-storage" => switches.exemplar_storage = true,
         "promql-experimental-functions" => features.experimental_functions = true,
         "promql-extended-range-selectors" => features.extended_range_selectors = true,
         "promql-binop-fill-modifiers" => features.binop_fill_modifiers = true,
@@ -106,8 +136,9 @@ fn switch_on(features: &mut Features, name: &str) {
     }
 }
 
-/// What `/api/v1/features` shows of the engine.
-pub(crate) fn map(features: &Features) -> BTreeMap<String, BTreeMap<String, bool>> {
+/// What `/api/v1/features` shows of the engine and the parts around it.
+pub(crate) fn map(switches: &Switches) -> BTreeMap<String, BTreeMap<String, bool>> {
+    let features = &switches.promql;
     let promql = [
         ("experimental_functions", features.experimental_functions),
         (
@@ -121,8 +152,28 @@ pub(crate) fn map(features: &Features) -> BTreeMap<String, BTreeMap<String, bool
         ("negative_offset", true),
         ("duration_expr", true),
     ];
-    let promql = promql.iter().map(|(name, on)| ((*name).to_owned(), *on));
-    BTreeMap::from([("promql".to_owned(), promql.collect())])
+    let mut tsdb = vec![
+        ("exemplar_storage", switches.exemplar_storage),
+        ("st_storage", switches.start_storage),
+    ];
+    if switches.metadata_records {
+        tsdb.push(("metadata_wal_records", true));
+    }
+    let scrape = [
+        ("extra_scrape_metrics", true),
+        ("start_timestamp_zero_ingestion", switches.starts_as_zeros),
+        ("type_and_unit_labels", features.type_and_unit_labels),
+    ];
+    let areas = [
+        ("promql", &promql[..]),
+        ("scrape", &scrape),
+        ("tsdb", &tsdb),
+    ];
+    let named = |(area, names): (&str, &[(&str, bool)])| {
+        let names = names.iter().map(|(name, on)| ((*name).to_owned(), *on));
+        (area.to_owned(), names.collect())
+    };
+    areas.into_iter().map(named).collect()
 }
 
 #[cfg(test)]
@@ -135,8 +186,8 @@ mod tests {
             let result = resolve(&[(*name).to_owned()]);
             match effect {
                 Effect::Works => {
-                    let (features, warnings) = result.unwrap();
-                    assert_ne!(features, Features::default(), "{name}");
+                    let (switches, warnings) = result.unwrap();
+                    assert_ne!(switches, Switches::default(), "{name}");
                     assert!(warnings.is_empty(), "{name}");
                 }
                 Effect::Nothing(_) => assert_eq!(result.unwrap().1.len(), 1, "{name}"),
@@ -146,8 +197,8 @@ mod tests {
                 ),
             }
         }
-        let (features, warnings) = resolve(&["nonsense".to_owned()]).unwrap();
-        assert_eq!(features, Features::default());
+        let (switches, warnings) = resolve(&["nonsense".to_owned()]).unwrap();
+        assert_eq!(switches, Switches::default());
         assert_eq!(
             warnings,
             ["Unknown option for --enable-feature option=nonsense"]

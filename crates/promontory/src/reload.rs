@@ -60,6 +60,8 @@ pub(crate) struct Followers {
     pub(crate) db: Arc<Db>,
     /// What the flags say of retention; the configuration wins.
     pub(crate) retention: Retention,
+    /// Whether exemplars are kept, as many as the configuration says.
+    pub(crate) exemplar_storage: bool,
     /// `global.evaluation_interval`, in milliseconds: the step of subqueries that name none.
     pub(crate) subquery_step_ms: Arc<AtomicI64>,
     pub(crate) scrape: Arc<ScrapeManager>,
@@ -145,6 +147,9 @@ impl Reloader {
             .set_retention(retention(&config, followers.retention));
         let window_ms = config.storage.tsdb.out_of_order_time_window_ms;
         followers.db.set_out_of_order_window_ms(window_ms);
+        if followers.exemplar_storage {
+            followers.db.set_exemplars_max(exemplars_max(&config));
+        }
         followers
             .subquery_step_ms
             .store(config.global.evaluation_interval_ms, Ordering::Relaxed);
@@ -219,6 +224,17 @@ impl Reloader {
             })
             .collect()
     }
+}
+
+/// Exemplars that are kept if the configuration does not say: Prometheus's default.
+const EXEMPLARS_DEFAULT: i64 = 100_000;
+/// No more are kept, whatever it says: some 2 GB.
+const EXEMPLARS_MAX: i64 = 10_000_000;
+
+/// How many exemplars the configuration wants.
+pub(crate) fn exemplars_max(config: &Config) -> usize {
+    let max = config.storage.max_exemplars.unwrap_or(EXEMPLARS_DEFAULT);
+    usize::try_from(max.clamp(0, EXEMPLARS_MAX)).unwrap_or(0)
 }
 
 /// The retention of the configuration, or that of the flags.

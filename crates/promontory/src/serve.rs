@@ -18,7 +18,7 @@ use gocompat::Regex;
 use hostmetrics::{HostCollector, HostOptions};
 use promql::{Engine, EngineOptions, SubqueryStep};
 use scrape::{GlobalUrlOptions, ScrapeManager, ScrapeOptions};
-use storage::{Queryable, StorageAdmin, StorageStatus};
+use storage::{ExemplarQueryable, Queryable, StorageAdmin, StorageStatus};
 use telemetry::Registry;
 use telemetry::logging::{self, Format};
 use tokio::net::TcpListener;
@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tsdb::{Db, Options as DbOptions, Retention};
 
 use crate::flags::{Flags, Refusal};
-use crate::reload::{Followers, Reloader, Source};
+use crate::reload::{Followers, Reloader, Source, exemplars_max};
 use crate::settings::{Settings, bind_address, duration, wal_sync_interval};
 use crate::{OWN_VERSION, VERSION, features, process_metrics};
 
@@ -54,7 +54,7 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Refusal> {
     start_logging(flags, &clock).map_err(fatal)?;
     let host_name = host_name();
     let settings = Settings::resolve(flags, &host_name)?;
-    let (promql_features, warnings) = features::resolve(&settings.features).map_err(fatal)?;
+    let (switches, warnings) = features::resolve(&settings.features).map_err(fatal)?;
     for (name, why) in flags.without_effect() {
         tracing::warn!(flag = name, "Flag has no effect: {why}");
     }
@@ -84,7 +84,7 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Refusal> {
         settings,
         source,
         config,
-        promql_features,
+        switches,
         host_name,
         clock,
     };
@@ -162,7 +162,7 @@ struct Plan<'a> {
     settings: Settings,
     source: Source,
     config: Config,
-    promql_features: promql::Features,
+    switches: features::Switches,
     host_name: String,
     clock: clock::SharedClock,
 }
@@ -192,6 +192,7 @@ impl Plan<'_> {
         let followers = Followers {
             db: Arc::clone(&db),
             retention: flag_retention(self.flags),
+            exemplar_storage: self.switches.exemplar_storage,
             subquery_step_ms,
             scrape: Arc::clone(&scrape),
             discovery: Arc::clone(&discovery),
@@ -207,6 +208,7 @@ impl Plan<'_> {
         let deps = Dependencies {
             queryable: Arc::<Db>::clone(&db) as Arc<dyn Queryable>,
             storage: Arc::<Db>::clone(&db) as Arc<dyn StorageStatus>,
+            exemplars: Arc::<Db>::clone(&db) as Arc<dyn ExemplarQueryable>,
             admin: Arc::<Db>::clone(&db) as Arc<dyn StorageAdmin>,
             engine,
             targets: Arc::<ScrapeManager>::clone(&scrape),
@@ -315,6 +317,12 @@ impl Plan<'_> {
         let flags = self.flags;
         let mut options = DbOptions::new(PathBuf::from(flags.text("storage.tsdb.path")));
         options.retention = flag_retention(flags);
+        if self.switches.exemplar_storage {
+            options.exemplars_max = exemplars_max(&self.config);
+        }
+        options.store_starts = self.switches.start_storage;
+        options.starts_as_zeros = self.switches.starts_as_zeros;
+        options.store_metadata = self.switches.metadata_records;
         options.no_lockfile = flags.is_on("storage.tsdb.no-lockfile");
         if let Some(ms) = flags.duration_ms("storage.tsdb.min-block-duration") {
             options.block_duration_min_ms = ms;
@@ -342,7 +350,7 @@ impl Plan<'_> {
         options.lookback_delta_ms = flags
             .duration_ms("query.lookback-delta")
             .unwrap_or(options.lookback_delta_ms);
-        options.features = self.promql_features;
+        options.features = self.switches.promql;
         let step_ms = Arc::clone(subquery_step_ms);
         options.default_subquery_step =
             SubqueryStep::from_fn(move |_| step_ms.load(Ordering::Relaxed));
@@ -358,6 +366,7 @@ impl Plan<'_> {
                 host: url.host.clone(),
                 scheme: url.scheme.clone(),
             },
+            features: self.switches.scrape(),
             ..ScrapeOptions::default()
         }
     }
@@ -392,7 +401,7 @@ impl Plan<'_> {
             },
             current_dir: current_dir.display().to_string(),
             host_name: self.host_name.clone(),
-            features: features::map(&self.promql_features),
+            features: features::map(&self.switches),
             ..api::Options::default()
         })
     }

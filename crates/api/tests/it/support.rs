@@ -22,8 +22,8 @@ use promql::{
 use scrape::{FamilyMetadata, Health, PoolStatus, TargetMetadata, TargetStatus};
 use storage::memory::MemoryStore;
 use storage::{
-    BlockStatus, HeadStats, NamedCount, Queryable, ReplayProgress, StorageAdmin, StorageError,
-    StorageStatus, TsdbStats,
+    BlockStatus, Exemplar, ExemplarQueryable, ExemplarSeries, HeadStats, NamedCount, Queryable,
+    ReplayProgress, StorageAdmin, StorageError, StorageStatus, TsdbStats,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -72,6 +72,7 @@ impl Rig {
         let deps = Dependencies {
             queryable: Arc::new(store()),
             storage: Arc::new(Storage),
+            exemplars: Arc::new(Storage),
             admin: Arc::new(Storage),
             engine: Arc::new(Engine(EngineOptions::new(
                 Arc::clone(&clock) as clock::SharedClock
@@ -207,6 +208,7 @@ fn store() -> MemoryStore {
     store
 }
 
+#[derive(Debug)]
 struct Storage;
 
 /// Refuses what starts at 13 ms, to show how failures look.
@@ -233,6 +235,34 @@ impl StorageAdmin for Storage {
             true => Ok(()),
             false => Err(StorageError::Io("no room for the head".to_owned())),
         }
+    }
+}
+
+/// Two exemplars of a series; the selectors are among the labels of the first one.
+impl ExemplarQueryable for Storage {
+    fn exemplars(
+        &self,
+        start_ms: i64,
+        end_ms: i64,
+        selectors: &[Vec<Matcher>],
+    ) -> Result<Vec<ExemplarSeries>, StorageError> {
+        let texts = selectors.iter().map(|matchers| {
+            let texts: Vec<String> = matchers.iter().map(Matcher::to_string).collect();
+            texts.join(",")
+        });
+        let asked = texts.collect::<Vec<_>>().join(" or ");
+        let exemplar = |labels, value, timestamp_ms| Exemplar {
+            labels,
+            value,
+            timestamp_ms,
+        };
+        Ok(vec![ExemplarSeries {
+            labels: labels(&[("__name__", "a_total"), ("path", "<&>")]),
+            exemplars: vec![
+                exemplar(labels(&[("asked", &asked)]), 0.5, start_ms),
+                exemplar(Labels::empty(), f64::INFINITY, end_ms),
+            ],
+        }])
     }
 }
 

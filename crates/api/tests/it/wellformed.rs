@@ -42,7 +42,7 @@ const CALLS: &[(&str, &str)] = &[
     ("query_range?query=range&start=0&end=1&step=1&limit=1", r#"{"resultType":"matrix","result":[{"metric":{"__name__":"up","job":"a","path":"<&>"},"values":[[0,"1"],[1.500,"+Inf"]]}]},"warnings":["results truncated due to limit"]"#),
     ("query_range?query=steps&start=0&end=11000.9&step=1s", r#"{"resultType":"string","result":[0,"0 11000900 1000"]}"#),
     ("query_range?query=steps&start=1970-01-01T00:00:01.0019Z&end=1970-01-01T01:00:00%2B00:00&step=1m", r#"{"resultType":"string","result":[0,"1001 3600000 60000"]}"#),
-    ("query_exemplars?query=up", "[]"),
+    ("query_exemplars?query=rate(up[5m])+%2B+down{a=~\"b\"}&start=0&end=1.5", r#"[{"seriesLabels":{"__name__":"a_total","path":"<&>"},"exemplars":[{"labels":{"asked":"__name__=\"up\" or a=~\"b\",__name__=\"down\""},"value":"0.5","timestamp":0},{"labels":{},"value":"+Inf","timestamp":1.500}]}]"#),
     ("parse_query?query=1", r#"{"type":"numberLiteral","val":"1"}"#),
     // Series and labels.
     ("series?match[]=up", r#"[{"__name__":"up","instance":"one","job":"a"},{"__name__":"up","instance":"two","job":"a"}]"#),

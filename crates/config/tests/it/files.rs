@@ -198,7 +198,6 @@ scrape_configs:
             "runtime.gogc",
             "storage.tsdb.chunk_encoding.floats",
             "storage.tsdb.stale_series_compaction_threshold",
-            "storage.exemplars.max_exemplars",
         ]
     );
 }
