@@ -354,7 +354,12 @@ impl Lines<'_, '_> {
         let Some(destination) = destination else {
             return Ok(());
         };
-        value.validate()?;
+        if let Err(error) = value.validate() {
+            // As upstream counts: the page ends before it.
+            self.counts.kept -= 1;
+            self.counts.series_added -= usize::from(matches!(destination, Destination::New(_)));
+            return Err(error.into());
+        }
         let place = Place::Histogram(self.histograms.len());
         let series = self.series_at(destination, place);
         self.histograms.push(PageHistogram {

@@ -158,6 +158,12 @@ async fn a_page_with_a_histogram_that_cannot_be_is_refused() {
          should equal the number of observations found in the buckets (in absence of NaN)"
     );
     assert_eq!(server.histograms("h"), [""; 0]);
+    let counts = ["scraped", "post_metric_relabeling"].map(|what| {
+        let name = format!("scrape_samples_{what}");
+        server.values(&name)
+    });
+    assert_eq!(counts, [["1"], ["0"]]);
+    assert_eq!(server.values("scrape_series_added"), ["0"]);
 }
 
 #[tokio::test(start_paused = true)]
