@@ -48,7 +48,7 @@ pub struct Options {
     /// `storage.exemplars.max_exemplars`); 0 for none. [`crate::Db::set_exemplars_max`] changes it
     /// later.
     pub exemplars_max: usize,
-    /// Whether starts of counters are kept (`st-storage`).
+    /// Whether starts of counters are kept where batches have them (`st-storage`).
     pub store_starts: bool,
     /// Whether a start that is newer than all that its series has becomes a sample of zero
     /// (`created-timestamp-zero-ingestion`).
@@ -74,7 +74,7 @@ impl Options {
             wal_sync_interval: Duration::from_secs(1),
             wal_segment_bytes: 128 << 20,
             exemplars_max: 0,
-            store_starts: false,
+            store_starts: true,
             starts_as_zeros: false,
             store_metadata: false,
             no_lockfile: false,

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use disk::MemoryDisk;
-use model::{Metadata, MetricType};
-use storage::{Appender, Batch, MetadataQueryable, MetadataSample, Sample, StartTime};
+use model::histogram::{CounterResetHint, Span};
+use model::{Histogram, Metadata, MetricType};
+use storage::{Appender, Batch, HistogramSample, HistogramValue, MetadataQueryable};
+use storage::{MetadataSample, Queryable, Sample, Samples, SelectHints, StartTime};
 use tsdb::{Db, Options};
 
 use crate::support::*;
@@ -116,5 +118,65 @@ fn starts_become_zeros_where_they_are_news() {
             (5 * minute + 7, 0.0),
             (6 * minute, 1.0),
         ]
+    );
+}
+
+#[test]
+fn histograms_start_with_empty_ones() {
+    let disk = MemoryDisk::new();
+    let db = open_as(&disk, |options| {
+        options.starts_as_zeros = true;
+        options.store_starts = false;
+    });
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    let series = db.series(group, &labels(&[("__name__", "h")])).unwrap();
+    for n in 1..3 {
+        let histogram = Histogram {
+            schema: 3,
+            count: 7,
+            sum: 1.0,
+            positive_spans: vec![Span {
+                offset: 0,
+                length: 1,
+            }],
+            positive_buckets: vec![7],
+            ..Histogram::default()
+        };
+        let timestamp_ms = START_MS + 60_000 * n;
+        let sample = HistogramSample {
+            series,
+            timestamp_ms,
+            value: HistogramValue::Integer(&histogram),
+        };
+        let start_ms = START_MS + 5;
+        let outcome = db.append(Batch {
+            histograms: &[sample],
+            starts: &[StartTime { series, start_ms }],
+            ..Batch::of(group, timestamp_ms, &[])
+        });
+        assert_eq!(outcome.unwrap().appended, 1);
+    }
+    let querier = db.querier(i64::MIN, i64::MAX).unwrap();
+    let found = querier.select(true, &SelectHints::default(), &[]).unwrap();
+    let mut samples = Samples::default();
+    found.series[0]
+        .read(i64::MIN, i64::MAX, &mut samples)
+        .unwrap();
+    let shown: Vec<_> = samples
+        .histograms
+        .iter()
+        .map(|(at_ms, h)| (at_ms - START_MS, h.schema, h.count, h.counter_reset_hint))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (5, 3, 0.0, CounterResetHint::Unknown),
+            (60_000, 3, 7.0, CounterResetHint::NotReset),
+            (120_000, 3, 7.0, CounterResetHint::NotReset),
+        ]
+    );
+    assert!(
+        samples.histogram_starts.is_empty(),
+        "they are zeros instead"
     );
 }
