@@ -29,6 +29,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                      --interval --rows --against prometheus
   bench query        dashboards' queries over hours of a fleet: --hosts --containers --hours --runs
                      --against prometheus
+  bench storage      bytes a sample and a series, look-ups: --hosts --scrapes --recording FOLDER
+                     --record-seconds (0: nothing recorded) --against prometheus,victoriametrics
+  record             scrape real pages for `bench storage`: --targets name=url,... --interval-ms
+                     --seconds --folder
   bench CRATE        the micro benches of one crate
   kill               SIGKILLs of the real server under load: --times
   fuzz TARGET        a fuzz target (or `all`) from seeds that the code writes: --seconds
@@ -61,6 +65,10 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "kill" => proof::kill(rest),
         "fuzz" => proof::fuzz(rest),
         "sanitize" => proof::sanitize(rest),
+        "record" => {
+            let arguments: Vec<&str> = rest.iter().map(String::as_str).collect();
+            bench_binary("record", &arguments)
+        }
         "ci" => ci(),
         _ => bail!("unknown command {command:?}\n{USAGE}"),
     }
@@ -226,6 +234,9 @@ fn compare() -> anyhow::Result<()> {
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
     let (what, rest) = arguments.split_first().context(USAGE)?;
+    if what == "storage" {
+        return bench_storage(rest);
+    }
     if !["ingest", "restart", "query"].contains(&what.as_str()) {
         return sh("cargo", &["bench", "--locked", "-p", what]);
     }
@@ -250,6 +261,43 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
         }
     }
     bench_binary(what, &all)
+}
+
+/// Needs no server of ours: blocks are written by the library.
+fn bench_storage(arguments: &[String]) -> anyhow::Result<()> {
+    let named = |variable: &str, default: &str| -> anyhow::Result<String> {
+        let program = std::env::var(variable).unwrap_or_else(|_| default.to_owned());
+        let found = Command::new("sh")
+            .args(["-c", &format!("command -v '{program}'")])
+            .output()?;
+        let path = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+        match path.is_empty() {
+            true => bail!("no {program} here; {variable} names another binary"),
+            false => Ok(path),
+        }
+    };
+    let mut all: Vec<String> = Vec::new();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        if argument != "--against" {
+            all.push(argument.clone());
+            continue;
+        }
+        let peers = rest.next().context("--against needs names")?;
+        for peer in peers.split(',') {
+            let (flag, path) = match peer {
+                "prometheus" => ("--promtool", named("PROMTOOL", "promtool")?),
+                "victoriametrics" => (
+                    "--victoriametrics",
+                    named("VICTORIAMETRICS", "victoria-metrics")?,
+                ),
+                other => bail!("--against takes prometheus and victoriametrics, not {other}"),
+            };
+            all.extend([flag.to_owned(), path]);
+        }
+    }
+    let arguments: Vec<&str> = all.iter().map(String::as_str).collect();
+    bench_binary("storage", &arguments)
 }
 
 fn bench_binary(command: &str, arguments: &[&str]) -> anyhow::Result<()> {

@@ -37,14 +37,22 @@ fn main() -> anyhow::Result<()> {
             ..FleetOptions::default()
         };
         let windows = hours * 3_600_000 / WINDOW_MS;
-        println!("{:?}", backfill::fill(&fleet, END_MS, windows, folder, None)?);
+        println!(
+            "{:?}",
+            backfill::fill(&fleet, END_MS, windows, folder, None)?
+        );
     }
     let clock: clock::SharedClock = ManualClock::at_ms(END_MS);
     let registry = telemetry::Registry::new(Arc::clone(&clock));
     let mut options = tsdb::Options::new(folder);
     options.background = false;
     options.block_duration_max_ms = WINDOW_MS;
-    let db = tsdb::Db::open(disk::RealDisk::shared(), options, Arc::clone(&clock), &registry)?;
+    let db = tsdb::Db::open(
+        disk::RealDisk::shared(),
+        options,
+        Arc::clone(&clock),
+        &registry,
+    )?;
     let engine = Engine::new(EngineOptions::new(clock), &registry);
     let end_ms = END_MS - 3_000;
     let span_ms = (hours - 1) * 3_600_000;

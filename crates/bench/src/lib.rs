@@ -15,4 +15,5 @@ pub mod process;
 pub mod query;
 pub mod restart;
 pub mod server;
+pub mod storage;
 mod telegraf;

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bench::compare::{self, CompareOptions};
@@ -13,6 +14,9 @@ use bench::fleet::FleetOptions;
 use bench::ingest::{self, IngestOptions};
 use bench::query::{self, QueryOptions};
 use bench::restart::{self, RestartOptions};
+use bench::storage::record::{self, RecordOptions};
+use bench::storage::synthetic::SyntheticOptions;
+use bench::storage::{self, StorageOptions};
 
 /// Where Debian's package puts a node_exporter.
 const NODE_EXPORTER: &str = "/usr/bin/prometheus-node-exporter";
@@ -33,7 +37,7 @@ async fn main() -> ExitCode {
 async fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
     let (command, rest) = arguments
         .split_first()
-        .context("ingest, restart, query, compare or e2e?")?;
+        .context("ingest, restart, query, storage, record, compare or e2e?")?;
     let mut options = Options::parse(rest)?;
     let mut out = std::io::stdout();
     let passed = match command.as_str() {
@@ -54,6 +58,17 @@ async fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
             options.none_left()?;
             let results = query::run(&run, &mut out).await?;
             results.iter().all(|result| result.difference.is_none())
+        }
+        "storage" => {
+            let run = options.storage()?;
+            options.none_left()?;
+            storage::run(&run, &mut out).await?
+        }
+        "record" => {
+            let run = options.record()?;
+            options.none_left()?;
+            record::record(&run).await?;
+            true
         }
         "compare" => {
             let run = CompareOptions {
@@ -78,6 +93,11 @@ fn node_exporter() -> Option<PathBuf> {
     let path =
         std::env::var_os("NODE_EXPORTER").map_or_else(|| NODE_EXPORTER.into(), PathBuf::from);
     Path::new(&path).is_file().then_some(path)
+}
+
+/// Outside of the repository: a recording says much about a machine.
+fn recording_folder() -> PathBuf {
+    std::env::temp_dir().join("promontory-recording")
 }
 
 /// `--name value` pairs.
@@ -152,6 +172,42 @@ impl Options {
             hours: self.number("hours", 4)?,
             runs: self.number("runs", 7)?,
             servers: self.servers()?,
+        })
+    }
+
+    fn storage(&mut self) -> anyhow::Result<StorageOptions> {
+        let default = SyntheticOptions::default();
+        Ok(StorageOptions {
+            fleet: SyntheticOptions {
+                hosts: self.number("hosts", default.hosts)?,
+                containers: self.number("containers", default.containers)?,
+                scrapes: self.number("scrapes", default.scrapes)?,
+                jitter: false,
+            },
+            recording: self
+                .path("recording")
+                .unwrap_or_else(|_| recording_folder()),
+            record_for: Duration::from_secs(self.number("record-seconds", 180)?),
+            record_interval: Duration::from_millis(self.number("record-interval-ms", 1_000)?),
+            promtool: self.path("promtool").ok(),
+            victoriametrics: self.path("victoriametrics").ok(),
+        })
+    }
+
+    /// `--targets name=http://address/metrics,...`
+    fn record(&mut self) -> anyhow::Result<RecordOptions> {
+        let targets = self.0.remove("targets").context("--targets is missing")?;
+        let target = |text: &str| -> anyhow::Result<(String, String)> {
+            let (name, url) = text.split_once('=').context("a target is name=url")?;
+            Ok((name.to_owned(), url.to_owned()))
+        };
+        let interval_ms: u64 = self.number("interval-ms", 1_000)?;
+        let seconds: u64 = self.number("seconds", 600)?;
+        Ok(RecordOptions {
+            targets: targets.split(',').map(target).collect::<Result<_, _>>()?,
+            interval: Duration::from_millis(interval_ms.max(1)),
+            scrapes: (seconds * 1_000 / interval_ms.max(1)) as usize,
+            folder: self.path("folder").unwrap_or_else(|_| recording_folder()),
         })
     }
 

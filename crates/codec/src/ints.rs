@@ -82,9 +82,11 @@ fn gcd(mut a: u64, mut b: u64) -> u64 {
 
 /// Greatest common divisor of residuals, 1 at least. Stops early: most columns have none.
 fn common_divisor(residuals: &[i64]) -> u64 {
-    let mut divisor = 0;
+    let mut divisor = 0u64;
     for &r in residuals {
-        if r != 0 {
+        // Powers of two, sizes of pages and sectors, need no division.
+        let divided = divisor.is_power_of_two() && r.trailing_zeros() >= divisor.trailing_zeros();
+        if r != 0 && !divided {
             divisor = gcd(r.unsigned_abs(), divisor);
             if divisor == 1 {
                 break;
@@ -105,6 +107,12 @@ pub(crate) fn divide_out(residuals: &mut [i64]) -> u64 {
 pub(crate) fn divide_by(residuals: &mut [i64], divisor: u64) {
     match i64::try_from(divisor) {
         Ok(1) => {}
+        Ok(two) if divisor.is_power_of_two() => {
+            // Exact, so that the sign does not matter.
+            residuals
+                .iter_mut()
+                .for_each(|r| *r >>= two.trailing_zeros());
+        }
         Ok(divisor) => residuals.iter_mut().for_each(|r| *r /= divisor),
         // 2^63 divides only zero and the smallest number.
         Err(_) => residuals.iter_mut().for_each(|r| *r = i64::from(*r != 0)),

@@ -105,6 +105,14 @@ impl IdSet {
         }
     }
 
+    /// Bytes of memory that it holds.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            IdSet::List(list) => 4 * list.capacity(),
+            IdSet::Bits(bits) => 8 * bits.words.capacity(),
+        }
+    }
+
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
@@ -178,10 +186,20 @@ impl IdSet {
             }
             (IdSet::List(mut list), IdSet::List(other)) => {
                 let mut rest = other.as_slice();
-                list.retain(|&id| {
+                let (mut at, mut kept) = (0, 0);
+                // Each side leaps to where the other is: stretches that do not meet cost nothing.
+                while let Some(&id) = list.get(at) {
                     rest = &rest[below(rest, id)..];
-                    rest.first() == Some(&id)
-                });
+                    match rest.first() {
+                        None => break,
+                        Some(&next) if next > id => at += below(&list[at..], next),
+                        Some(_) => {
+                            list[kept] = id;
+                            (at, kept) = (at + 1, kept + 1);
+                        }
+                    }
+                }
+                list.truncate(kept);
                 IdSet::List(list)
             }
         }

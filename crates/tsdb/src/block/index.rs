@@ -286,6 +286,25 @@ impl Index {
             .map_err(self.corrupt("postings"))
     }
 
+    /// The series of a page of postings. Sets that take longer to unpack than to copy are cached.
+    fn set(&self, (offset, size): (u64, usize)) -> Result<IdSet, StorageError> {
+        let unpack = || -> Result<IdSet, DecodeError> {
+            let bytes = self.file.page(offset, size)?;
+            if postings::count(bytes)? < CACHED_SET_MIN {
+                return postings::to_set(bytes, self.series_count);
+            }
+            let load = || {
+                let set = postings::to_set(bytes, self.series_count)?;
+                let size = 64 + set.size_bytes();
+                Ok((set, size))
+            };
+            let place = INDEX_SPACE | offset;
+            let set: Arc<IdSet> = self.cache.get_or_load(self.block, place, load)?;
+            Ok(IdSet::clone(&set))
+        };
+        unpack().map_err(self.corrupt("postings"))
+    }
+
     /// The page of the name where `value` is or would be.
     fn page_for(&self, name: &Name, value: &str) -> Result<u32, StorageError> {
         // The last page whose first value is not above.
@@ -373,6 +392,9 @@ impl Index {
         }
     }
 }
+
+/// Fewer series are unpacked in less than a microsecond.
+const CACHED_SET_MIN: usize = 256;
 
 /// Index pages and data pages share the cache; their offsets must not meet.
 const INDEX_SPACE: u64 = 1 << 63;
@@ -487,11 +509,7 @@ impl LabelIndex for Index {
         let Some(name) = self.name(name) else {
             return Ok(IdSet::empty());
         };
-        let (offset, size) = name.everybody;
-        self.file
-            .page(offset, size)
-            .and_then(|bytes| postings::to_set(bytes, self.series_count))
-            .map_err(self.corrupt("postings"))
+        self.set(name.everybody)
     }
 
     fn value_count(&self, name: &str) -> usize {
@@ -543,8 +561,8 @@ impl LabelIndex for Index {
     }
 
     fn postings(&self, pair: PairId) -> Result<IdSet, StorageError> {
-        postings::to_set(self.pair_postings(pair)?, self.series_count)
-            .map_err(self.corrupt("postings"))
+        let (page, at) = self.pair_page(pair)?;
+        self.set(page.postings[at])
     }
 
     fn add_postings(&self, pair: PairId, into: &mut Bits) -> Result<(), StorageError> {

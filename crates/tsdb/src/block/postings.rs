@@ -68,6 +68,11 @@ fn put_runs(ids: &[u32], out: &mut Vec<u8>) {
     }
 }
 
+/// How many series they name.
+pub(crate) fn count(bytes: &[u8]) -> Result<usize, DecodeError> {
+    Reader::new(bytes).count(u32::MAX as usize)
+}
+
 /// Calls `visit` with every run of ids, first and end; all are below `end`.
 pub(crate) fn decode(
     bytes: &[u8],

@@ -205,6 +205,14 @@ impl Block {
         in_parts(ids, |ids| identity::identities(&self.index, keys, ids))
     }
 
+    /// How many series pass all matchers, without reading their labels.
+    ///
+    /// # Errors
+    /// If the index is damaged where it is read.
+    pub fn count(&self, matchers: &[Matcher]) -> Result<usize, StorageError> {
+        Ok(select::select(&self.index, matchers)?.len())
+    }
+
     /// Names of labels of series that pass all matchers, sorted; at most `limit`, 0 for all.
     ///
     /// # Errors
