@@ -98,7 +98,7 @@ pub type DecodeScratch = floats::DecodeScratch;
 
 impl Page {
     /// Reads headers and classes of a page that [`encode`] wrote, with the same counts. Takes
-    /// memory for at most as many class bytes as there are values, and a header a column.
+    /// memory for at most five class bytes a value, and a header a column.
     ///
     /// # Errors
     /// If the bytes are damaged in a way that shows.
