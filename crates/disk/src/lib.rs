@@ -2,7 +2,8 @@
 //!
 //! [`RealDisk`] is the operating system's. [`MemoryDisk`] keeps everything in memory and knows what
 //! a power cut would leave; [`FaultyDisk`] stands before it and lets the n-th operation fail or
-//! tear, so that tests can sweep every point at which a disk can let us down.
+//! tear, so that tests can sweep every point at which a disk can let us down. [`ReadOnlyDisk`] stands
+//! before one that belongs to another process.
 //!
 //! Files are written by appending only and sealed files are read by [`Disk::map`]; both together
 //! are all that a log and immutable blocks need.
@@ -10,6 +11,7 @@
 mod faulty;
 mod mapping;
 mod memory;
+mod read_only;
 mod real;
 
 use std::fmt;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 pub use faulty::{Fault, FaultyDisk, Op};
 pub use mapping::Mapping;
 pub use memory::MemoryDisk;
+pub use read_only::ReadOnlyDisk;
 pub use real::RealDisk;
 
 /// A file open for appending. Shared by writers that agree among themselves on who writes.
