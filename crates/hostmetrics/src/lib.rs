@@ -13,6 +13,7 @@ mod block;
 mod cpu;
 mod filesystem;
 mod kernel;
+mod limit;
 mod memory;
 mod network;
 mod page;
@@ -22,6 +23,8 @@ mod source;
 use std::path::PathBuf;
 
 use clock::{SharedClock, SystemClock};
+
+pub use crate::limit::memory_limit_bytes;
 
 use crate::filesystem::Filesystems;
 use crate::page::{Kind, Page};
