@@ -81,7 +81,9 @@ impl From<QueryError> for ApiError {
             QueryError::Canceled(_) => ErrorKind::Canceled,
             QueryError::Storage(StorageError::NotReady) => ErrorKind::Unavailable,
             QueryError::Storage(_) => ErrorKind::Internal,
-            QueryError::TooManySamples | QueryError::Execution(_) => ErrorKind::Execution,
+            QueryError::TooManySamples | QueryError::Memory(_) | QueryError::Execution(_) => {
+                ErrorKind::Execution
+            }
         };
         ApiError { kind, message }
     }

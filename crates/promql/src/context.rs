@@ -2,9 +2,16 @@
 //!
 //! Cancellation and timeout are asked for between series and between parts of the query, not
 //! between samples: often enough to end within milliseconds, seldom enough to cost nothing.
+//!
+//! Bytes are reserved from the memory that all queries share a mebibyte at a time, and are given
+//! back when the query ends: what it has freed meanwhile it will mostly need again.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use parking_lot::Mutex;
+use storage::{MemoryBudget, Reservation};
 
 use crate::column::Column;
 use crate::error::QueryError;
@@ -72,9 +79,21 @@ const CELLS_PER_SAMPLE_MAX: u64 = 4;
 /// Steps that anything is evaluated at. More are refused before anything is allocated by step.
 pub(crate) const STEPS_MAX: usize = 50_000_000;
 
+/// What is reserved of the common memory at a time.
+const RESERVED_BYTES: u64 = 1 << 20;
+
+/// A time and a value.
+const SAMPLE_BYTES: u64 = 16;
+/// A float of a column.
+const CELL_BYTES: u64 = 8;
+
 /// Samples that a query holds in memory, against what it may hold.
 #[derive(Debug)]
 pub(crate) struct Budget {
+    /// Bytes of what is held, and what is reserved for it.
+    bytes: AtomicU64,
+    reserved: AtomicU64,
+    reservation: Mutex<Reservation>,
     max: u64,
     live: AtomicU64,
     peak: AtomicU64,
@@ -83,8 +102,11 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) fn new(max: u64) -> Budget {
+    pub(crate) fn new(max: u64, memory: &Arc<MemoryBudget>) -> Budget {
         Budget {
+            bytes: AtomicU64::new(0),
+            reserved: AtomicU64::new(0),
+            reservation: Mutex::new(memory.reserve()),
             max,
             live: AtomicU64::new(0),
             peak: AtomicU64::new(0),
@@ -105,6 +127,17 @@ impl Budget {
         self.note(self.live.load(Ordering::Relaxed).saturating_add(count))
     }
 
+    fn take_bytes(&self, count: u64) -> Result<(), QueryError> {
+        let held = self.bytes.fetch_add(count, Ordering::Relaxed) + count;
+        if held > self.reserved.load(Ordering::Relaxed) {
+            let mut reservation = self.reservation.lock();
+            let lacking = held.saturating_sub(reservation.bytes());
+            reservation.grow(lacking.next_multiple_of(RESERVED_BYTES))?;
+            self.reserved.store(reservation.bytes(), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     fn note(&self, live: u64) -> Result<(), QueryError> {
         self.peak.fetch_max(live, Ordering::Relaxed);
         if live > self.max {
@@ -120,6 +153,7 @@ pub(crate) struct Charge<'q> {
     budget: &'q Budget,
     count: u64,
     cells: u64,
+    bytes: u64,
 }
 
 impl<'q> Charge<'q> {
@@ -128,12 +162,15 @@ impl<'q> Charge<'q> {
             budget,
             count: 0,
             cells: 0,
+            bytes: 0,
         }
     }
 
     /// The samples of a column, and its gaps.
     pub(crate) fn add_column(&mut self, column: &Column) -> Result<(), QueryError> {
-        self.add(column.size_in_samples() as u64)?;
+        self.add_live(column.size_in_samples() as u64)?;
+        let histograms = column.size_in_samples() - column.present();
+        self.add_bytes(histograms as u64 * SAMPLE_BYTES)?;
         self.add_cells(column.parts().1.len() as u64)
     }
 
@@ -144,10 +181,21 @@ impl<'q> Charge<'q> {
         if cells > self.budget.cells_max {
             return Err(QueryError::TooManySamples);
         }
-        Ok(())
+        self.add_bytes(count * CELL_BYTES)
     }
 
+    /// Samples with their times.
     pub(crate) fn add(&mut self, count: u64) -> Result<(), QueryError> {
+        self.add_live(count)?;
+        self.add_bytes(count * SAMPLE_BYTES)
+    }
+
+    fn add_bytes(&mut self, count: u64) -> Result<(), QueryError> {
+        self.bytes += count;
+        self.budget.take_bytes(count)
+    }
+
+    fn add_live(&mut self, count: u64) -> Result<(), QueryError> {
         self.count += count;
         let live = self.budget.live.fetch_add(count, Ordering::Relaxed) + count;
         self.budget.note(live)
@@ -158,6 +206,7 @@ impl Drop for Charge<'_> {
     fn drop(&mut self) {
         self.budget.live.fetch_sub(self.count, Ordering::Relaxed);
         self.budget.cells.fetch_sub(self.cells, Ordering::Relaxed);
+        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -206,7 +255,7 @@ mod tests {
 
     #[test]
     fn charges_end_with_their_life() {
-        let budget = Budget::new(10);
+        let budget = Budget::new(10, &MemoryBudget::unlimited());
         let mut first = Charge::none(&budget);
         first.add(6).unwrap();
         assert_eq!(
@@ -222,12 +271,32 @@ mod tests {
 
     #[test]
     fn gaps_are_limited_too() {
-        let budget = Budget::new(10);
+        let budget = Budget::new(10, &MemoryBudget::unlimited());
         let mut charge = Charge::none(&budget);
         charge.add_cells(4 << 20).unwrap();
         assert_eq!(charge.add_cells(1), Err(QueryError::TooManySamples));
         drop(charge);
         Charge::none(&budget).add_cells(4 << 20).unwrap();
+    }
+
+    #[test]
+    fn memory_is_shared_with_others() {
+        let memory = MemoryBudget::new(3 << 20);
+        let (first, second) = (Budget::new(1 << 30, &memory), Budget::new(1 << 30, &memory));
+        let mut charge = Charge::none(&first);
+        charge.add(1).unwrap();
+        charge.add_cells(1 << 17).unwrap();
+        assert_eq!(memory.query_bytes(), 2 << 20, "a sample and a mebibyte");
+        Charge::none(&second).add(1 << 16).unwrap();
+        let refused = Charge::none(&second).add((1 << 16) + 1);
+        assert!(matches!(refused, Err(QueryError::Memory(_))), "{refused:?}");
+        assert_eq!(memory.query_bytes(), 3 << 20, "kept until the query ends");
+        drop(charge);
+        Charge::none(&first).add(1 << 17).unwrap();
+        drop(first);
+        Charge::none(&second).add(3 << 16).unwrap();
+        drop(second);
+        assert_eq!(memory.query_bytes(), 0);
     }
 
     #[test]

@@ -222,7 +222,7 @@ impl Engine {
         self.metrics
             .observe("prepare_time", stats.timings.query_preparation_time);
 
-        let budget = Budget::new(self.options.max_samples);
+        let budget = Budget::new(self.options.max_samples, &self.options.memory);
         let shared = Shared {
             querier: &*querier,
             pool: &self.pool,

@@ -1,6 +1,6 @@
 //! Why a query failed, by what the caller can do. Texts are those that users of Prometheus know.
 
-use storage::StorageError;
+use storage::{MemoryRefused, StorageError};
 
 /// Why a query gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,9 @@ pub enum QueryError {
     /// More samples than allowed were in memory at one time.
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
+    /// The memory that all queries share does not do; it may later, or for a smaller query.
+    #[error(transparent)]
+    Memory(#[from] MemoryRefused),
     /// Storage could not be read.
     #[error(transparent)]
     Storage(#[from] StorageError),

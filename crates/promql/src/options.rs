@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use storage::MemoryBudget;
+
 /// What can be switched on by `--enable-feature`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Features {
@@ -60,6 +62,8 @@ pub struct EngineOptions {
     pub timeout: Duration,
     /// Samples that one query may hold in memory at a time: `--query.max-samples`.
     pub max_samples: u64,
+    /// The memory that all queries share with storage.
+    pub memory: Arc<MemoryBudget>,
     /// Queries that run at a time, others wait: `--query.max-concurrency`.
     pub max_concurrency: usize,
     /// How old the newest sample may be to be the value of now: `--query.lookback-delta`.
@@ -82,6 +86,7 @@ impl EngineOptions {
         EngineOptions {
             timeout: Duration::from_secs(120),
             max_samples: 50_000_000,
+            memory: MemoryBudget::unlimited(),
             max_concurrency: 20,
             lookback_delta_ms: 300_000,
             default_subquery_step: SubqueryStep::fixed(60_000),
