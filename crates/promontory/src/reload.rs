@@ -13,6 +13,7 @@ use config::{Config, LoadOptions, Loaded};
 use discovery::DiscoveryManager;
 use parking_lot::Mutex;
 use scrape::ScrapeManager;
+use storage::StorageStatus as _;
 use telemetry::{Gauge, Registry};
 use tsdb::{Db, Retention};
 
@@ -208,20 +209,24 @@ impl Reloader {
         }
     }
 
-    /// What is wrong with files that are read again and again.
+    /// What is wrong with storage, and with files that are read again and again.
     fn notices(&self) -> Vec<String> {
         let jobs = self.followers.discovery.file_errors();
         let errors = jobs
             .iter()
             .flat_map(|(job, errors)| errors.iter().map(move |e| (job, e)));
-        errors
-            .map(|(job, error)| {
-                format!(
-                    "Targets of job {job} are not read anew from {}: {}",
-                    error.path.display(),
-                    error.reason
-                )
-            })
+        let files = errors.map(|(job, error)| {
+            format!(
+                "Targets of job {job} are not read anew from {}: {}",
+                error.path.display(),
+                error.reason
+            )
+        });
+        self.followers
+            .db
+            .notices()
+            .into_iter()
+            .chain(files)
             .collect()
     }
 }

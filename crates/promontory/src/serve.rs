@@ -18,7 +18,7 @@ use gocompat::Regex;
 use hostmetrics::{HostCollector, HostOptions};
 use promql::{Engine, EngineOptions, SubqueryStep};
 use scrape::{GlobalUrlOptions, ScrapeManager, ScrapeOptions};
-use storage::{ExemplarQueryable, Queryable, StorageAdmin, StorageStatus};
+use storage::{ExemplarQueryable, MemoryBudget, Queryable, StorageAdmin, StorageStatus};
 use telemetry::Registry;
 use telemetry::logging::{self, Format};
 use tokio::net::TcpListener;
@@ -172,10 +172,11 @@ impl Plan<'_> {
         let registry = Registry::new(Arc::clone(&self.clock));
         process_metrics::register(&registry, self.clock.now_seconds());
         let listeners = self.bind().await?;
-        let db = self.open_db(&registry)?;
+        let memory = MemoryBudget::new(memory_budget_bytes(self.flags));
+        let db = self.open_db(&memory, &registry)?;
         let subquery_step_ms = Arc::new(AtomicI64::new(self.config.global.evaluation_interval_ms));
         let engine = Arc::new(Engine::new(
-            self.engine_options(&subquery_step_ms),
+            self.engine_options(&subquery_step_ms, memory),
             &registry,
         ));
         let scrape = ScrapeManager::new(
@@ -313,7 +314,7 @@ impl Plan<'_> {
         Ok(listeners)
     }
 
-    fn open_db(&self, registry: &Registry) -> Result<Arc<Db>, Refusal> {
+    fn open_db(&self, memory: &Arc<MemoryBudget>, registry: &Registry) -> Result<Arc<Db>, Refusal> {
         let flags = self.flags;
         let mut options = DbOptions::new(PathBuf::from(flags.text("storage.tsdb.path")));
         options.retention = flag_retention(flags);
@@ -324,6 +325,9 @@ impl Plan<'_> {
         options.starts_as_zeros = self.switches.starts_as_zeros;
         options.store_metadata = self.switches.metadata_records;
         options.no_lockfile = flags.is_on("storage.tsdb.no-lockfile");
+        options.memory = Arc::clone(memory);
+        options.head_series_max = flags.count("storage.head-series-limit");
+        options.group_new_series_max = flags.count("storage.target-new-series-limit");
         if let Some(ms) = flags.duration_ms("storage.tsdb.min-block-duration") {
             options.block_duration_min_ms = ms;
         }
@@ -340,11 +344,16 @@ impl Plan<'_> {
             .map_err(|error| fatal(format!("opening storage failed: {error}")))
     }
 
-    fn engine_options(&self, subquery_step_ms: &Arc<AtomicI64>) -> EngineOptions {
+    fn engine_options(
+        &self,
+        subquery_step_ms: &Arc<AtomicI64>,
+        memory: Arc<MemoryBudget>,
+    ) -> EngineOptions {
         let flags = self.flags;
         let mut options = EngineOptions::new(Arc::clone(&self.clock));
         options.timeout = duration(flags, "query.timeout");
         options.max_samples = flags.count("query.max-samples");
+        options.memory = memory;
         options.max_concurrency =
             usize::try_from(flags.count("query.max-concurrency")).unwrap_or(usize::MAX);
         options.lookback_delta_ms = flags
@@ -416,6 +425,17 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(move || step(&reloader))
         .await
         .map_err(|error| format!("the reload broke off: {error}"))
+}
+
+/// The memory budget: what the flag says, or three quarters of what there is. The rest is for what
+/// no budget covers: scrapes, answers, the allocator, and the kernel's cache of the blocks. 0 for
+/// no limit.
+fn memory_budget_bytes(flags: &Flags) -> u64 {
+    if flags.is_given("storage.memory-budget") {
+        return flags.bytes("storage.memory-budget");
+    }
+    let there_is = hostmetrics::memory_limit_bytes("/".as_ref());
+    there_is.map_or(0, |bytes| bytes / 4 * 3)
 }
 
 /// What the flags say of retention: 15 days unless a time or a size is given.

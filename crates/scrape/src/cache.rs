@@ -21,6 +21,9 @@ use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 use storage::SeriesRef;
 
+/// Stands for a series that storage has no name for (yet).
+pub(crate) const UNRESOLVED: SeriesRef = SeriesRef(u64::MAX);
+
 /// Two independent keyed hashes, shared by all targets of a server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Keys {
@@ -269,6 +272,12 @@ impl WalkState {
         self.order[at as usize].series = series;
     }
 
+    /// Forgets new series that were not resolved.
+    pub(crate) fn forget_unresolved(&mut self) {
+        self.order
+            .retain(|entry| entry.is_dropped() || entry.series != UNRESOLVED);
+    }
+
     fn set_met(&mut self, at: usize) -> bool {
         let (word, bit) = (at / 64, 1 << (at % 64));
         let was_met = self.met[word] & bit != 0;
@@ -351,7 +360,7 @@ impl Walk<'_> {
             hash: hash.first,
             check: hash.second,
             length_and_flags: (length as u32 & LENGTH) | flags,
-            series: SeriesRef(u64::MAX),
+            series: UNRESOLVED,
         });
         let order = &state.order;
         state

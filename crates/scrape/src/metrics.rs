@@ -41,6 +41,8 @@ pub(crate) struct ScrapeMetrics {
     pub(crate) scrape_duration: Histogram,
     pub(crate) metadata_entries: GaugeVec,
     pub(crate) metadata_bytes: GaugeVec,
+    /// Not one of Prometheus's.
+    pub(crate) refused_series: GaugeVec,
 }
 
 impl ScrapeMetrics {
@@ -169,6 +171,11 @@ impl ScrapeMetrics {
                 "prometheus_target_metadata_cache_bytes",
                 "Bytes of type, help and unit of the metric families.",
                 by_job,
+            ),
+            refused_series: registry.gauge_vec(
+                "promontory_target_refused_series",
+                "New series of the target that a limit kept out of its last scrape.",
+                &["scrape_job", "instance"],
             ),
         }
     }

@@ -10,10 +10,10 @@ use config::ScrapeConfig;
 use exposition::{Entry, PageFormat, PageOptions, PageParser, SeriesLabels};
 use model::histogram::HistogramError;
 use model::{Labels, LabelsBuilder, METRIC_NAME, MetricType};
-use storage::{AppendError, Sample, SeriesRef, StartTime, TimedSample};
+use storage::{AppendError, Sample, SeriesLimit, SeriesRef, StartTime, TimedSample};
 
 use crate::besides::{Besides, CurrentFamily, PageExemplar, PageMetadata, ScrapeFeatures};
-use crate::cache::{Form, Keys, Line, Manner, SeriesCache, Walk, WalkState};
+use crate::cache::{Form, Keys, Line, Manner, SeriesCache, UNRESOLVED, Walk, WalkState};
 use crate::families::{FamilyStore, Interner, Said};
 use crate::histograms::{Owned, PageHistogram, Resolution};
 use crate::rules::{RuleError, SampleRules};
@@ -123,19 +123,26 @@ impl Scratch {
         self.unresolved.clear();
     }
 
-    /// Gives the new series their references.
+    /// Gives the new series their references. Those that a limit keeps out are left out with their
+    /// samples, and are not remembered: the next scrape asks for them again.
     ///
     /// # Errors
-    /// The first error of `series`.
+    /// The first other error of `series`.
     pub(crate) fn resolve(
         &mut self,
         mut series: impl FnMut(&Labels) -> Result<SeriesRef, AppendError>,
-    ) -> Result<(), AppendError> {
+    ) -> Result<RefusedSeries, AppendError> {
+        let mut refused = RefusedSeries::default();
         let mut references = Vec::with_capacity(self.new.len());
         for new in &self.new {
-            let reference = series(&new.labels)?;
-            self.walk.resolve(new.at, reference);
-            references.push((new.at, reference));
+            match series(&new.labels) {
+                Ok(reference) => {
+                    self.walk.resolve(new.at, reference);
+                    references.push((new.at, reference));
+                }
+                Err(AppendError::SeriesLimit(limit)) => refused.add(limit),
+                Err(error) => return Err(error),
+            }
         }
         for &(place, at) in &self.unresolved {
             // New series were pushed in the order of the walk.
@@ -152,9 +159,35 @@ impl Scratch {
                 Place::Metadata(index) => self.besides.metadata[index].series = reference,
             }
         }
+        if refused.count > 0 {
+            self.samples.retain(|sample| sample.series != UNRESOLVED);
+            self.timed.retain(|sample| sample.series != UNRESOLVED);
+            self.histograms.retain(|sample| sample.series != UNRESOLVED);
+            let besides = &mut self.besides;
+            besides.exemplars.retain(|one| one.series != UNRESOLVED);
+            besides.starts.retain(|one| one.series != UNRESOLVED);
+            besides.metadata.retain(|one| one.series != UNRESOLVED);
+            self.walk.forget_unresolved();
+        }
         self.new.clear();
         self.unresolved.clear();
-        Ok(())
+        Ok(refused)
+    }
+}
+
+/// New series of a scrape that a limit kept out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RefusedSeries {
+    pub(crate) count: usize,
+    /// The limit that was met last.
+    pub(crate) limit: Option<SeriesLimit>,
+}
+
+impl RefusedSeries {
+    /// One more.
+    pub(crate) fn add(&mut self, limit: SeriesLimit) {
+        self.count += 1;
+        self.limit = Some(limit);
     }
 }
 
@@ -555,7 +588,7 @@ impl Lines<'_, '_> {
             Destination::Known(series) => series,
             Destination::New(at) => {
                 self.unresolved.push((place, at));
-                SeriesRef(u64::MAX)
+                UNRESOLVED
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use config::ScrapeConfig;
 use model::{Labels, STALE_NAN};
-use storage::{AppendError, Sample, SeriesRef};
+use storage::{AppendError, Sample, SeriesLimit, SeriesRef};
 
 use crate::rules::report_labels;
 
@@ -51,40 +51,51 @@ impl Report {
     }
 }
 
+/// How many report series a target has.
+fn count(config: &ScrapeConfig) -> usize {
+    match config.extra_scrape_metrics {
+        true => NAMES.len(),
+        false => EXTRA_FROM,
+    }
+}
+
 /// The report series of one target.
 #[derive(Debug, Default)]
 pub(crate) struct ReportSeries([Option<SeriesRef>; NAMES.len()]);
 
 impl ReportSeries {
-    /// Adds the report to a batch. `series` resolves labels that were not resolved before.
+    /// Finds the series that were not resolved before, with `series`. They come before those of the
+    /// page: a target that brings too many new series still says that it is up.
     ///
     /// # Errors
-    /// The first error of `series`.
-    pub(crate) fn push(
+    /// The first error of `series`, but for limits of new series: these series are left out, and
+    /// the limit is given back.
+    pub(crate) fn resolve(
         &mut self,
-        report: &Report,
         config: &ScrapeConfig,
         target: &Labels,
-        samples: &mut Vec<Sample>,
         mut series: impl FnMut(&Labels) -> Result<SeriesRef, AppendError>,
-    ) -> Result<(), AppendError> {
-        let count = if config.extra_scrape_metrics {
-            NAMES.len()
-        } else {
-            EXTRA_FROM
-        };
-        let values = report.values();
-        for (at, slot) in self.0[..count].iter_mut().enumerate() {
-            let series = match *slot {
-                Some(known) => known,
-                None => *slot.insert(series(&report_labels(NAMES[at], target))?),
-            };
-            samples.push(Sample {
-                series,
-                value: values[at],
-            });
+    ) -> Result<Option<SeriesLimit>, AppendError> {
+        let mut refused = None;
+        for (at, slot) in self.0[..count(config)].iter_mut().enumerate() {
+            if slot.is_some() {
+                continue;
+            }
+            match series(&report_labels(NAMES[at], target)) {
+                Ok(found) => *slot = Some(found),
+                Err(AppendError::SeriesLimit(limit)) => refused = Some(limit),
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
+        Ok(refused)
+    }
+
+    /// Adds the report to a batch.
+    pub(crate) fn push(&self, report: &Report, config: &ScrapeConfig, samples: &mut Vec<Sample>) {
+        let values = report.values();
+        for (slot, value) in self.0[..count(config)].iter().zip(values) {
+            samples.extend(slot.map(|series| Sample { series, value }));
+        }
     }
 
     /// Adds staleness markers of all report series to a batch.

@@ -67,7 +67,7 @@ pub struct TargetStatus {
     pub scrape_url: String,
     /// The same as seen from outside: a loopback host is replaced by the external URL's.
     pub global_url: String,
-    /// Why the last scrape failed; empty if it did not.
+    /// Why the last scrape failed, or which limit kept new series of it out; empty if all is well.
     pub last_error: String,
     /// When the last scrape began, in nanoseconds since 1970; `None` before the first.
     pub last_scrape_ns: Option<i64>,

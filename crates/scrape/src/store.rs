@@ -12,7 +12,7 @@ use config::ScrapeConfig;
 use exposition::{CreatedSeries, PageOptions};
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
-use model::STALE_NAN;
+use model::{Labels, STALE_NAN};
 use storage::{
     AppendError, AppendOutcome, Batch, GroupId, HistogramSample, Sample, SeriesRef, TimedSample,
 };
@@ -20,7 +20,7 @@ use telemetry::Gauge;
 
 use crate::cache::{Ending, SeriesCache};
 use crate::histograms::PageHistogram;
-use crate::page::{PageCounts, PageError, PageReader, Scratch};
+use crate::page::{PageCounts, PageError, PageReader, RefusedSeries, Scratch};
 use crate::report::{Report, ReportSeries};
 use crate::rules::RuleError;
 use crate::shared::Shared;
@@ -69,6 +69,52 @@ pub(crate) struct TargetStore {
     /// Whether the last scrape failed. What failing scrapes hold counts as added only once.
     failed: bool,
     metadata: CountedMetadata,
+    refused: CountedRefused,
+}
+
+/// New series that a limit kept out of the last scrape, as the target's gauge shows them. There is
+/// a gauge only while there are some.
+#[derive(Default)]
+struct CountedRefused {
+    gauge: Option<Gauge>,
+    instance: String,
+}
+
+impl CountedRefused {
+    /// Says in log and metrics what was refused, and when that begins and ends.
+    fn set(&mut self, storing: &Storing<'_>, refused: RefusedSeries) {
+        let (job, target) = (&storing.config.job_name, &storing.target.url_text);
+        let Some(limit) = refused.limit else {
+            if self.gauge.is_some() {
+                self.clear(storing.shared, job);
+                tracing::info!(scrape_pool = job, target, "New series are taken again");
+            }
+            return;
+        };
+        if self.gauge.is_none() {
+            storing
+                .target
+                .public_labels
+                .get("instance")
+                .clone_into(&mut self.instance);
+            tracing::warn!(
+                scrape_pool = job, target, num_refused = refused.count, err = %limit,
+                "New series are refused"
+            );
+        }
+        let gauge = self.gauge.get_or_insert_with(|| {
+            let metrics = &storing.shared.metrics;
+            metrics.refused_series.with(&[job, &self.instance])
+        });
+        gauge.set(refused.count as f64);
+    }
+
+    fn clear(&mut self, shared: &Shared, job: &str) {
+        if self.gauge.take().is_some() {
+            let metrics = &shared.metrics;
+            metrics.refused_series.remove(&[job, &self.instance]);
+        }
+    }
 }
 
 /// What the pool's gauges of metadata count for one target. The gauges are held, so that a target
@@ -129,8 +175,17 @@ impl TargetStore {
             .failure
             .as_ref()
             .map_or_else(String::new, Failure::to_string);
+        let is_up = attempt.failure.is_none() && attempt.outcome.is_ok();
         match &attempt.outcome {
-            Ok(_) => self.commit(storing, answer, &attempt),
+            Ok(_) => {
+                self.commit(storing, answer, &attempt);
+                if is_up {
+                    self.refused.set(storing, attempt.refused);
+                    if let Some(limit) = attempt.refused.limit {
+                        error = format!("{} new series refused: {limit}", attempt.refused.count);
+                    }
+                }
+            }
             Err(refused) => {
                 let (pool, target) = (&storing.config.job_name, &storing.target.url_text);
                 tracing::error!(scrape_pool = pool, target, err = %refused, "Scrape commit failed");
@@ -147,7 +202,7 @@ impl TargetStore {
         self.metadata.set(storing.shared, job, entries, bytes);
         storing
             .target
-            .report(moment.stamp_ns, attempt.report.duration_s, &error);
+            .report(moment.stamp_ns, attempt.report.duration_s, is_up, &error);
     }
 
     /// Makes the batch and hands it over. A second attempt says what the first one said about the
@@ -159,7 +214,9 @@ impl TargetStore {
         moment: Moment,
         first: Option<Report>,
     ) -> Attempt {
-        let (counts, failure) = self.fill_batch(storing, answer, moment);
+        let mut refused = RefusedSeries::default();
+        let ready = self.resolve_report(storing, &mut refused);
+        let (counts, failure) = self.fill_batch(storing, answer, moment, &mut refused);
         let elapsed = storing.shared.clock.monotonic() - moment.started;
         let is_again = self.failed && failure.is_some();
         let report = Report {
@@ -170,15 +227,16 @@ impl TargetStore {
             series_added: match first {
                 Some(first) => first.series_added,
                 None if is_again => 0,
-                None => counts.series_added,
+                None => counts.series_added.saturating_sub(refused.count),
             },
             timeout_ms: storing.target.timeout_ms,
             sample_limit: storing.config.limits.sample_limit,
             body_bytes: body_bytes(answer),
         };
-        let outcome = self.append(storing, &report, moment);
+        let outcome = ready.and_then(|()| self.append(storing, &report, moment));
         Attempt {
             counts,
+            refused,
             failure,
             report,
             outcome,
@@ -233,6 +291,7 @@ impl TargetStore {
     pub(crate) fn close(&mut self, shared: &Shared, job: &str) {
         self.close_group(shared);
         self.metadata.set(shared, job, 0, 0);
+        self.refused.clear(shared, job);
     }
 
     /// Everything of the batch but the report.
@@ -241,6 +300,7 @@ impl TargetStore {
         storing: &mut Storing<'_>,
         answer: Answer<'_>,
         moment: Moment,
+        refused: &mut RefusedSeries,
     ) -> (PageCounts, Option<Failure>) {
         storing.scratch.clear();
         let (body, content_type) = match answer {
@@ -279,9 +339,12 @@ impl TargetStore {
         let read = read.and_then(|()| {
             let group = self.open_group(storing.shared, storing.target)?;
             let appender = &storing.shared.appender;
-            Ok(storing
+            let resolved = storing
                 .scratch
-                .resolve(|labels| appender.series(group, labels))?)
+                .resolve(|labels| appender.series(group, labels))?;
+            refused.count += resolved.count;
+            refused.limit = resolved.limit.or(refused.limit);
+            Ok(())
         });
         match read {
             Ok(()) => {
@@ -339,6 +402,20 @@ impl TargetStore {
         push_markers(scratch, endings.into_iter());
     }
 
+    /// Finds the series of the report.
+    fn resolve_report(
+        &mut self,
+        storing: &Storing<'_>,
+        refused: &mut RefusedSeries,
+    ) -> Result<(), AppendError> {
+        let group = self.open_group(storing.shared, storing.target)?;
+        let appender = &storing.shared.appender;
+        let labels = &storing.target.public_labels;
+        let series = |labels: &Labels| appender.series(group, labels);
+        refused.limit = self.report.resolve(storing.config, labels, series)?;
+        Ok(())
+    }
+
     fn append(
         &mut self,
         storing: &mut Storing<'_>,
@@ -346,17 +423,11 @@ impl TargetStore {
         moment: Moment,
     ) -> Result<AppendOutcome, AppendError> {
         let group = self.open_group(storing.shared, storing.target)?;
-        let appender = &storing.shared.appender;
-        self.report.push(
-            report,
-            storing.config,
-            &storing.target.public_labels,
-            &mut storing.scratch.samples,
-            |labels| appender.series(group, labels),
-        )?;
+        let samples = &mut storing.scratch.samples;
+        self.report.push(report, storing.config, samples);
         let histograms = histogram_samples(storing.scratch, moment.stamp_ms());
         let besides = &storing.scratch.besides;
-        appender.append(Batch {
+        storing.shared.appender.append(Batch {
             timed: &storing.scratch.timed,
             histograms: &histograms,
             starts: &besides.starts,
@@ -400,6 +471,7 @@ impl fmt::Display for Failure {
 /// One try to store a scrape.
 struct Attempt {
     counts: PageCounts,
+    refused: RefusedSeries,
     failure: Option<Failure>,
     report: Report,
     outcome: Result<AppendOutcome, AppendError>,

@@ -172,17 +172,13 @@ impl Target {
         *self.origin.lock() = origin;
     }
 
-    /// Notes how a scrape went; an empty `error` is success.
-    pub(crate) fn report(&self, started_ns: i64, duration_s: f64, error: &str) {
+    /// Notes how a scrape went, and what there is to say about it.
+    pub(crate) fn report(&self, started_ns: i64, duration_s: f64, is_up: bool, error: &str) {
         let mut progress = self.progress.lock();
         error.clone_into(&mut progress.last_error);
         progress.last_scrape_ns = Some(started_ns);
         progress.last_scrape_duration_s = duration_s;
-        progress.health = if error.is_empty() {
-            Health::Up
-        } else {
-            Health::Down
-        };
+        progress.health = if is_up { Health::Up } else { Health::Down };
     }
 
     /// The target as the API shows it.

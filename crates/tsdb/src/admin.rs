@@ -37,6 +37,7 @@ impl StorageAdmin for Db {
 
     fn clean_tombstones(&self) -> Result<(), StorageError> {
         let (inner, _turn) = self.take_turn()?;
+        let began = inner.clock.monotonic();
         let all = inner.blocks.all();
         let mut concerned = all.iter().filter(|block| block.has_tombstones()).peekable();
         if concerned.peek().is_some() {
@@ -48,6 +49,9 @@ impl StorageAdmin for Db {
             let ulid = Ulid::new(inner.clock.now_ms());
             inner.blocks.rewrite(block, ulid)?;
         }
+        let took = inner.clock.monotonic().saturating_sub(began);
+        let seconds = &inner.metrics.tombstone_cleanup_seconds;
+        seconds.observe(took.as_secs_f64());
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use disk::Disk;
 use parking_lot::Mutex;
-use storage::BlockStatus;
+use storage::{BlockStatus, MemoryBudget};
 
 use crate::block::{
     Block, BlockError, BlockMeta, PageCache, Ulid, merge_blocks, plan_compaction, remove_block,
@@ -31,7 +31,7 @@ const CACHE_BYTES_MAX: usize = 32 << 20;
 pub(crate) struct Blocks {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    cache: Arc<PageCache>,
+    pub(crate) cache: Arc<PageCache>,
     /// Oldest first.
     open: ArcSwap<Vec<Arc<Block>>>,
     changing: Mutex<()>,
@@ -46,23 +46,24 @@ pub(crate) struct Removed {
 
 impl Blocks {
     /// No blocks yet, in the data folder.
-    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf) -> Blocks {
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf, memory: &Arc<MemoryBudget>) -> Blocks {
         Blocks {
             disk,
             path,
-            cache: PageCache::new(CACHE_BYTES_MAX),
+            cache: PageCache::within(CACHE_BYTES_MAX, Arc::clone(memory)),
             open: ArcSwap::default(),
             changing: Mutex::new(()),
         }
     }
 
-    /// Opens what is in the data folder; how many blocks had to be set aside.
-    pub(crate) fn load(&self) -> io::Result<u64> {
+    /// Opens what is in the data folder; how many blocks had to be set aside. If it belongs to
+    /// somebody else, a block that cannot be opened is an error, and nothing is cleaned up.
+    pub(crate) fn load(&self, read_only: bool) -> io::Result<u64> {
         let mut refused = 0;
         for entry in self.disk.list(&self.path)? {
             let path = self.path.join(&entry.name);
             if let Some(name) = entry.name.strip_suffix(TEMPORARY_SUFFIX) {
-                if entry.is_dir && name.parse::<Ulid>().is_ok() {
+                if !read_only && entry.is_dir && name.parse::<Ulid>().is_ok() {
                     tracing::info!(path = %path.display(), "Removing a block that is not whole");
                     self.disk.remove_dir_all(&path)?;
                 }
@@ -73,13 +74,16 @@ impl Blocks {
             }
             match Block::open(&*self.disk, &path, &self.cache) {
                 Ok(block) => self.insert(block),
+                Err(error) if read_only => return Err(io::Error::other(error)),
                 Err(error) => {
                     refused += 1;
                     self.set_aside(&path, &error);
                 }
             }
         }
-        self.remove_merged();
+        if !read_only {
+            self.remove_merged();
+        }
         Ok(refused)
     }
 
@@ -107,14 +111,18 @@ impl Blocks {
         now_ms: i64,
     ) -> Result<Option<BlockMeta>, BlockError> {
         let all = self.all();
-        let metas: Vec<_> = all.iter().map(|block| block.meta().clone()).collect();
+        let metas: Vec<_> = all.iter().map(|block| block.current_meta()).collect();
         let planned = plan_compaction(&metas, ranges);
         if planned.is_empty() {
             return Ok(None);
         }
         let of_plan = all.iter().filter(|b| planned.contains(&b.meta().ulid));
         let mut parents: Vec<_> = of_plan.cloned().collect();
+        if let [worn] = &parents[..] {
+            return self.rewrite(worn, Ulid::new(now_ms));
+        }
         by_precedence(&mut parents);
+        self.check_room(&parents)?;
         let merged = merge_blocks(&*self.disk, &self.path, Ulid::new(now_ms), &parents)?;
         if let Some(meta) = &merged {
             self.add(meta.ulid)?;
@@ -125,12 +133,33 @@ impl Blocks {
         Ok(merged)
     }
 
+    /// Merging takes as much room as what is merged until that is removed. Where there is not so
+    /// much it must not begin: it would take the last of it from the log.
+    fn check_room(&self, parents: &[Arc<Block>]) -> Result<(), BlockError> {
+        let wanted: u64 = parents.iter().map(|block| block.size_bytes()).sum();
+        match self.disk.space(&self.path) {
+            Ok(space) if space.free_bytes < wanted => {
+                let full = io::ErrorKind::StorageFull.into();
+                Err(BlockError::io("merge blocks in", &self.path)(full))
+            }
+            // A file system that does not say is tried.
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a block anew without what is deleted, as `ulid`.
-    pub(crate) fn rewrite(&self, block: &Arc<Block>, ulid: Ulid) -> Result<(), BlockError> {
-        if let Some(meta) = rewrite_block(&*self.disk, &self.path, ulid, block)? {
+    pub(crate) fn rewrite(
+        &self,
+        block: &Arc<Block>,
+        ulid: Ulid,
+    ) -> Result<Option<BlockMeta>, BlockError> {
+        self.check_room(std::slice::from_ref(block))?;
+        let rewritten = rewrite_block(&*self.disk, &self.path, ulid, block)?;
+        if let Some(meta) = &rewritten {
             self.add(meta.ulid)?;
         }
-        self.remove(block)
+        self.remove(block)?;
+        Ok(rewritten)
     }
 
     fn set_aside(&self, path: &Path, error: &BlockError) {

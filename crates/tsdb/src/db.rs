@@ -29,14 +29,17 @@ use crate::block::{
     BlockParams, Compaction, HINT_OUT_OF_ORDER, SAMPLES_AT_FLUSH, Ulid, block_ranges, write_block,
 };
 use crate::blocks::Blocks;
-use crate::head::{Head, Progress};
+use crate::head::{Head, Progress, SeriesLimits};
 use crate::identity::IdentityKeys;
 use crate::metrics::{self, Metrics};
 use crate::options::{Options, Retention};
 use crate::querier::DbQuerier;
+use crate::room::Room;
 
 /// How often the database looks after itself.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the head is measured for the memory budget; estimates are added in between.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +82,7 @@ pub(crate) struct Inner {
     retention: Mutex<Retention>,
     phase: AtomicU8,
     progress: Progress,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     /// Whether threads are to end, and what wakes them.
     stop: Mutex<bool>,
     wake: Condvar,
@@ -123,11 +126,16 @@ impl Db {
             options.block_duration_min_ms,
             options.wal_segment_bytes,
             options.wal_sync_interval.is_zero(),
+            SeriesLimits {
+                head_max: options.head_series_max,
+                group_new_max: options.group_new_series_max,
+                memory: Arc::clone(&options.memory),
+            },
         );
         let background = options.background;
         let inner = Arc::new(Inner {
             head: head.map_err(io_error("create the log's folder in", &path))?,
-            blocks: Blocks::new(Arc::clone(&disk), path.clone()),
+            blocks: Blocks::new(Arc::clone(&disk), path.clone(), &options.memory),
             identities: IdentityKeys::default(),
             retention: Mutex::new(options.retention),
             phase: AtomicU8::new(Phase::Starting as u8),
@@ -265,8 +273,13 @@ fn start_threads(inner: &Arc<Inner>) -> io::Result<Vec<JoinHandle<()>>> {
             tracing::error!(%error, "The data could not be read; the server is not ready");
             return;
         }
-        while maintainer.wait(MAINTENANCE_INTERVAL) {
-            maintainer.maintain();
+        let mut due = maintainer.clock.monotonic() + MAINTENANCE_INTERVAL;
+        while maintainer.wait(MEASURE_INTERVAL) {
+            maintainer.measure();
+            if maintainer.clock.monotonic() >= due {
+                maintainer.maintain();
+                due = maintainer.clock.monotonic() + MAINTENANCE_INTERVAL;
+            }
         }
     })?;
     let mut threads = vec![maintain];
@@ -320,8 +333,11 @@ impl Inner {
     /// Reads what is on disk.
     fn start(&self) -> io::Result<()> {
         let began = self.clock.monotonic();
-        self.remove_half_snapshots();
-        let refused = self.blocks.load()?;
+        let read_only = self.options.read_only;
+        if !read_only {
+            self.remove_half_snapshots();
+        }
+        let refused = self.blocks.load(read_only)?;
         self.metrics.reloads.inc();
         self.metrics.reload_failures.add(refused as f64);
         let valid_ms = self.blocks.in_order_max_ms().unwrap_or(i64::MIN);
@@ -331,6 +347,7 @@ impl Inner {
         if self.stopping() {
             return Ok(());
         }
+        self.measure();
         let took = self.clock.monotonic().saturating_sub(began).as_secs_f64();
         self.metrics.replay_seconds.set(took);
         tracing::info!(
@@ -344,6 +361,19 @@ impl Inner {
         Ok(())
     }
 
+    /// Whether the disk is full, and what room it has.
+    pub(crate) fn room(&self) -> &Room {
+        &self.head.wal.room
+    }
+
+    /// Whether a batch is to be refused because the disk is full.
+    fn is_out_of_room(&self) -> bool {
+        let space = || self.disk.space(&self.options.path).ok();
+        let room = self.room();
+        // The clock is asked only when it matters.
+        room.is_full() && room.refuses(self.clock.monotonic(), space)
+    }
+
     pub(crate) fn sync(&self) -> io::Result<()> {
         let began = self.clock.monotonic();
         let result = self.head.wal.sync();
@@ -352,9 +382,16 @@ impl Inner {
         result
     }
 
+    /// Tells the memory budget what the head takes, and lets caches give way to it.
+    fn measure(&self) {
+        self.head.measure();
+        self.blocks.cache.trim();
+    }
+
     fn maintain(&self) {
         let _turn = self.maintaining.lock();
         self.metrics.compactions_triggered.inc();
+        self.room().forget_blocks();
         let mut flushed = false;
         while let Some((min_ms, end_ms)) = self.head.due_block() {
             if self.stopping() || !self.flush(min_ms, end_ms, true) {
@@ -371,6 +408,7 @@ impl Inner {
         }
         self.compact();
         self.apply_retention();
+        self.measure();
     }
 
     /// Merges blocks as long as the planner finds some.
@@ -395,6 +433,7 @@ impl Inner {
                 }
                 Err(error) => {
                     self.metrics.compactions_failed.inc();
+                    self.room().note_blocks(&error);
                     tracing::error!(%error, "Blocks could not be merged");
                     return;
                 }
@@ -438,6 +477,7 @@ impl Inner {
             Ok(None) => {}
             Err(error) => {
                 self.metrics.compactions_failed.inc();
+                self.room().note_blocks(&error);
                 tracing::error!(%error, min_ms, end_ms, "A block could not be written");
                 return false;
             }
@@ -548,11 +588,15 @@ impl Appender for Db {
     }
 
     fn series(&self, group: GroupId, labels: &Labels) -> Result<SeriesRef, AppendError> {
-        self.ready()?.series(group, labels)
+        let now_ms = || self.inner.clock.now_ms();
+        self.ready()?.series(group, labels, now_ms)
     }
 
     fn append(&self, batch: Batch<'_>) -> Result<AppendOutcome, AppendError> {
         let head = self.ready()?;
+        if self.inner.is_out_of_room() {
+            return Err(AppendError::DiskFull);
+        }
         if self.inner.options.starts_as_zeros {
             head.append_zeros(batch)?;
         }
@@ -649,6 +693,12 @@ impl StorageStatus for Db {
 
     fn corruption_count(&self) -> u64 {
         self.inner.head.counts.corruptions.load(SeqCst)
+    }
+
+    fn notices(&self) -> Vec<String> {
+        let inner = &self.inner;
+        let series = inner.head.gate.notice(inner.clock.now_ms());
+        inner.room().notices().chain(series).collect()
     }
 }
 

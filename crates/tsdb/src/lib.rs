@@ -20,6 +20,8 @@ mod options;
 )]
 mod postings;
 mod querier;
+mod read_only;
+mod room;
 mod select;
 mod series_metadata;
 mod steps;

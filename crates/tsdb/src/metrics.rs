@@ -20,6 +20,7 @@ pub(crate) struct Metrics {
     pub(crate) compactions_failed: Counter,
     pub(crate) compactions_triggered: Counter,
     pub(crate) compaction_seconds: Histogram,
+    pub(crate) tombstone_cleanup_seconds: Histogram,
     pub(crate) head_truncate_seconds: Summary,
     pub(crate) time_retentions: Counter,
     pub(crate) size_retentions: Counter,
@@ -89,6 +90,11 @@ impl Metrics {
                 "prometheus_tsdb_compaction_duration_seconds",
                 "How long writing blocks took.",
                 &buckets,
+            ),
+            tombstone_cleanup_seconds: registry.histogram(
+                "prometheus_tsdb_tombstone_cleanup_seconds",
+                "How long writing blocks without what is deleted took.",
+                &telemetry::DEFAULT_BUCKETS,
             ),
             head_truncate_seconds: summary(
                 "prometheus_tsdb_head_gc_duration_seconds",
@@ -184,6 +190,78 @@ pub(crate) fn register(registry: &Registry, db: &Weak<Inner>) {
     register_exemplars(gauge, counter);
     register_head(gauge, counter);
     register_disk(registry, db, gauge);
+    register_limits(registry, db);
+}
+
+/// What keeps samples or series out, and the memory. Prometheus has no such metrics.
+fn register_limits(registry: &Registry, db: &Weak<Inner>) {
+    let gauge = |name, help, value: fn(&Inner) -> f64| {
+        let db = Weak::clone(db);
+        registry.gauge_fn(name, help, move || {
+            db.upgrade().map_or(0.0, |db| value(&db))
+        });
+    };
+    let counter = |name, help, value: fn(&Inner) -> u64| {
+        let db = Weak::clone(db);
+        registry.counter_fn(name, help, move || {
+            db.upgrade().map_or(0.0, |db| value(&db) as f64)
+        });
+    };
+    gauge(
+        "promontory_tsdb_disk_full",
+        "1 if the disk is full and no samples are taken, 0 otherwise.",
+        |db| f64::from(u8::from(db.room().is_full())),
+    );
+    counter(
+        "promontory_tsdb_disk_full_refused_batches_total",
+        "Batches that were refused because the disk was full.",
+        |db| db.room().refused(),
+    );
+    gauge(
+        "promontory_tsdb_head_series_limit",
+        "Series that the head may hold; 0 for no limit.",
+        |db| db.head.gate.head_max() as f64,
+    );
+    counter(
+        "promontory_tsdb_head_limit_refused_series_total",
+        "New series that were refused because the head held as many as it may.",
+        |db| db.head.gate.refused()[0],
+    );
+    counter(
+        "promontory_tsdb_target_limit_refused_series_total",
+        "New series that were refused because their target had brought too many within an hour.",
+        |db| db.head.gate.refused()[1],
+    );
+    counter(
+        "promontory_tsdb_memory_refused_series_total",
+        "New series that were refused because the memory budget was used up.",
+        |db| db.head.gate.refused()[2],
+    );
+    gauge(
+        "promontory_memory_budget_bytes",
+        "Memory that head, caches and queries may take; 0 for no limit.",
+        |db| db.options.memory.bytes_max().unwrap_or(0) as f64,
+    );
+    gauge(
+        "promontory_memory_head_bytes",
+        "Memory of the head.",
+        |db| db.options.memory.head_bytes() as f64,
+    );
+    gauge(
+        "promontory_memory_caches_bytes",
+        "Memory of cached pages of blocks.",
+        |db| db.blocks.cache.bytes() as f64,
+    );
+    gauge(
+        "promontory_memory_queries_bytes",
+        "Memory that running queries have reserved.",
+        |db| db.options.memory.query_bytes() as f64,
+    );
+    counter(
+        "promontory_memory_refused_queries_total",
+        "Queries that were refused because the memory budget was used up.",
+        |db| db.options.memory.refused_queries(),
+    );
 }
 
 fn min_ms(db: &Inner) -> i64 {

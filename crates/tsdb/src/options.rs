@@ -1,7 +1,10 @@
 //! How a database is set up.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use storage::MemoryBudget;
 
 /// What may stay on disk. Zero means without limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,8 +58,18 @@ pub struct Options {
     pub starts_as_zeros: bool,
     /// Whether type, help and unit of series are kept (`metadata-wal-records`).
     pub store_metadata: bool,
+    /// Series that the head may hold; more are refused. 0 for no limit.
+    pub head_series_max: u64,
+    /// New series that a group (a target) may bring within an hour; more are refused. 0 for no
+    /// limit.
+    pub group_new_series_max: u64,
+    /// The memory that head, caches and queries share.
+    pub memory: Arc<MemoryBudget>,
     /// Do not take the lock file (`--storage.tsdb.no-lockfile`).
     pub no_lockfile: bool,
+    /// The folder belongs to somebody else, and nothing in it is changed:
+    /// [`crate::Db::open_read_only`] sets it.
+    pub read_only: bool,
     /// Whether the database runs [`crate::Db::maintain`] and the log's sync in threads of its
     /// own. Tests turn it off and call them.
     pub background: bool,
@@ -77,7 +90,11 @@ impl Options {
             store_starts: true,
             starts_as_zeros: false,
             store_metadata: false,
+            head_series_max: 0,
+            group_new_series_max: 0,
+            memory: MemoryBudget::unlimited(),
             no_lockfile: false,
+            read_only: false,
             background: true,
         }
     }

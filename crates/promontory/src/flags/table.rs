@@ -1,4 +1,5 @@
-//! Every flag of a Prometheus 3.14 server, with its default and what it does here.
+//! Every flag of a Prometheus 3.14 server, with its default and what it does here, and a few that
+//! only this server has.
 
 use super::{Effect, Flag, Kind};
 
@@ -191,6 +192,24 @@ pub(super) const FLAGS: &[Flag] = &[
         Kind::Text,
         "data/",
         "Folder of the data.",
+    ),
+    flag(
+        "storage.memory-budget",
+        Kind::Size,
+        "",
+        "Memory that series in the head, caches and queries share; 0 for no limit. When it gets short, caches shrink first, then queries are refused, then new series. Default: three quarters of what the machine or the control group has.",
+    ),
+    flag(
+        "storage.head-series-limit",
+        Kind::Count,
+        "0",
+        "Series that the head may hold; new ones beyond it are refused. 0 for no limit.",
+    ),
+    flag(
+        "storage.target-new-series-limit",
+        Kind::Count,
+        "0",
+        "New series that a target may bring within an hour, those of its first scrape included; more are refused. 0 for no limit.",
     ),
     flag(
         "storage.tsdb.retention.time",

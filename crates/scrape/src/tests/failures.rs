@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::support::{Answer, Server, TEXT, job};
+use crate::Health;
 use config::{ScrapeConfig, ScrapeLimits, ScrapeProtocol};
 
 #[tokio::test(start_paused = true)]
@@ -289,8 +290,8 @@ async fn a_body_that_is_too_large_is_reported_as_minus_one() {
 async fn series_that_storage_forgot_are_resolved_again() {
     let server = Server::with_answers(job("j"), &[Answer::page("a 1\nb 1\n")]);
     server.run_s(10.0).await;
-    // References are handed out in order: a, b, up and so on.
-    *server.storage.forgotten.lock() = vec![storage::SeriesRef(0), storage::SeriesRef(2)];
+    // References are handed out in order: up and the others of the report, a, b.
+    *server.storage.forgotten.lock() = vec![storage::SeriesRef(0), storage::SeriesRef(5)];
     server.storage.shift.store(1, Relaxed);
     server.run_s(20.0).await;
     for name in ["a", "b", "up"] {
@@ -320,6 +321,41 @@ async fn storage_that_takes_nothing_loses_the_scrape_but_not_the_loop() {
     server.run_s(10.0).await;
     assert_eq!(server.values("a"), ["1", "1"]);
     assert_eq!(server.values("scrape_series_added"), ["1", "0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_series_beyond_a_limit_are_left_out_and_the_others_go_on() {
+    let page = "a 1\nb 1\nc{x=\"y\"} 1 5\nb 2\n";
+    let server = Server::with_answers(job("j"), &[Answer::page(page)]);
+    // The report and one more.
+    server.storage.series_max.store(6, Relaxed);
+    server.run_s(20.0).await;
+    assert_eq!(server.values("a"), ["1", "1"]);
+    assert_eq!(server.values("up"), ["1", "1"]);
+    assert_eq!(server.values("b"), [""; 0]);
+    assert_eq!(server.values("scrape_series_added"), ["1", "0"]);
+    let target = server.target();
+    assert_eq!(target.health, Health::Up);
+    assert_eq!(
+        target.last_error,
+        "2 new series refused: the target has reached its limit of 6 new series an hour"
+    );
+    let mut metrics = String::new();
+    server.registry.expose(&mut metrics);
+    let gauge = "promontory_target_refused_series{scrape_job=\"j\",instance=\"h:1\"} 2";
+    let gauges = metrics
+        .lines()
+        .filter(|line| line.starts_with("promontory_target"));
+    assert_eq!(gauges.collect::<Vec<_>>(), [gauge]);
+
+    server.storage.series_max.store(0, Relaxed);
+    server.run_s(10.0).await;
+    assert_eq!((server.values("a").len(), server.values("b").len()), (3, 1));
+    assert_eq!(server.values("scrape_series_added"), ["1", "0", "2"]);
+    assert_eq!(server.target().last_error, "");
+    metrics.clear();
+    server.registry.expose(&mut metrics);
+    assert!(!metrics.contains("promontory_target_refused_series{"));
 }
 
 #[tokio::test(start_paused = true)]

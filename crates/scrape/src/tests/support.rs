@@ -1,6 +1,6 @@
 //! A server in a test: targets by script, paused time, everything stored in memory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use storage::memory::MemoryStore;
 use storage::{
     AppendError, AppendOutcome, Appender, Batch, GroupId, Queryable, Samples, SelectHints,
-    SeriesRef,
+    SeriesLimit, SeriesRef,
 };
 use telemetry::Registry;
 use tokio::sync::watch;
@@ -127,6 +127,9 @@ pub(crate) struct Storage {
     pub(crate) new_series: AtomicUsize,
     pub(crate) is_not_ready: AtomicBool,
     pub(crate) disk_is_full: AtomicBool,
+    /// How many series it takes; 0 for all.
+    pub(crate) series_max: AtomicUsize,
+    known: Mutex<HashSet<Labels>>,
     /// References that are no longer known.
     pub(crate) forgotten: Mutex<Vec<SeriesRef>>,
     /// Exemplars and metadata of all batches, as text.
@@ -173,6 +176,13 @@ impl Appender for Storage {
 
     fn series(&self, group: GroupId, labels: &Labels) -> Result<SeriesRef, AppendError> {
         self.new_series.fetch_add(1, Relaxed);
+        let series_max = self.series_max.load(Relaxed);
+        let mut known = self.known.lock();
+        if series_max > 0 && known.len() >= series_max && !known.contains(labels) {
+            let series_max = series_max as u64;
+            return Err(SeriesLimit::Group { series_max }.into());
+        }
+        known.insert(labels.clone());
         let series = self.memory.series(group, labels)?;
         Ok(SeriesRef(
             series.0 + 1_000_000 * self.shift.load(Relaxed) as u64,
@@ -181,7 +191,7 @@ impl Appender for Storage {
 
     fn append(&self, batch: Batch<'_>) -> Result<AppendOutcome, AppendError> {
         if self.disk_is_full.load(Relaxed) {
-            return Err(AppendError::Log("no space left on device".to_owned()));
+            return Err(AppendError::DiskFull);
         }
         self.appends.fetch_add(1, Relaxed);
         let forgotten = self.forgotten.lock();

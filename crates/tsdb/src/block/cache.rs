@@ -1,7 +1,8 @@
 //! Pages that were read lately, in the form in which they are used.
 //!
 //! One cache serves all blocks of a database, so that its bound holds for all together. It is cut
-//! into shards, each with a lock and a short list; the oldest entry of a shard goes first.
+//! into shards, each with a lock and a short list; the oldest entry of a shard goes first. When
+//! the memory budget leaves less than the cache may have, it shrinks to that.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use storage::MemoryBudget;
 
 /// Enough that threads rarely meet.
 const SHARDS: usize = 64;
@@ -34,7 +36,8 @@ struct Shard {
 #[derive(Debug)]
 pub struct PageCache {
     shards: Vec<Mutex<Shard>>,
-    shard_bytes_max: usize,
+    bytes_max: usize,
+    memory: Arc<MemoryBudget>,
     next_block: AtomicU64,
 }
 
@@ -42,11 +45,37 @@ impl PageCache {
     /// A cache of about `bytes_max` bytes; 32 MiB are plenty.
     #[must_use]
     pub fn new(bytes_max: usize) -> Arc<PageCache> {
+        PageCache::within(bytes_max, MemoryBudget::unlimited())
+    }
+
+    /// As [`PageCache::new`], but no more than what `memory` leaves.
+    #[must_use]
+    pub fn within(bytes_max: usize, memory: Arc<MemoryBudget>) -> Arc<PageCache> {
         Arc::new(PageCache {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            shard_bytes_max: bytes_max / SHARDS,
+            bytes_max,
+            memory,
             next_block: AtomicU64::new(0),
         })
+    }
+
+    /// Bytes of all pages.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.lock().bytes as u64).sum()
+    }
+
+    /// Gives back what the budget does not leave any more.
+    pub(crate) fn trim(&self) {
+        let shard_bytes_max = self.shard_bytes_max();
+        for shard in &self.shards {
+            shard.lock().trim(shard_bytes_max);
+        }
+    }
+
+    fn shard_bytes_max(&self) -> usize {
+        self.memory.caches_may_take(self.bytes_max as u64) as usize / SHARDS
     }
 
     /// A number for a block that just opened; none gets it again.
@@ -82,6 +111,7 @@ impl PageCache {
         // Two threads may load the same page; that costs less than waiting with the lock held.
         let (page, size) = load()?;
         let page = Arc::new(page);
+        let shard_bytes_max = self.shard_bytes_max();
         let mut shard = shard.lock();
         shard.bytes += size;
         shard.entries.push_back(Entry {
@@ -90,12 +120,19 @@ impl PageCache {
             size,
             page: Arc::clone(&page) as Page,
         });
-        while shard.bytes > self.shard_bytes_max && shard.entries.len() > 1 {
-            if let Some(old) = shard.entries.pop_front() {
-                shard.bytes -= old.size;
+        shard.trim(shard_bytes_max);
+        Ok(page)
+    }
+}
+
+impl Shard {
+    /// The page that was read last stays: it is in use.
+    fn trim(&mut self, bytes_max: usize) {
+        while self.bytes > bytes_max && self.entries.len() > 1 {
+            if let Some(old) = self.entries.pop_front() {
+                self.bytes -= old.size;
             }
         }
-        Ok(page)
     }
 }
 
@@ -124,5 +161,24 @@ mod tests {
             assert!(shard.bytes <= 1_000 && shard.bytes == 100 * shard.entries.len());
         }
         assert!(cache.get_or_load::<u64, _>(b, 1, || Err("no")).is_err());
+    }
+
+    #[test]
+    fn gives_way_to_the_head() {
+        let memory = MemoryBudget::new(SHARDS as u64 * 10_000);
+        let cache = PageCache::within(SHARDS * 1_000, Arc::clone(&memory));
+        let fill = || {
+            for offset in 0..10_000 {
+                let load = || Ok::<_, ()>((offset, 100));
+                cache.get_or_load(0, offset * 64, load).unwrap();
+            }
+            cache.bytes()
+        };
+        assert_eq!(fill(), SHARDS as u64 * 1_000);
+        memory.set_head(SHARDS as u64 * 9_500);
+        cache.trim();
+        assert_eq!(cache.bytes(), SHARDS as u64 * 500);
+        memory.set_head(SHARDS as u64 * 9_900);
+        assert_eq!(fill(), SHARDS as u64 * 100);
     }
 }

@@ -14,6 +14,7 @@ use disk::Disk;
 use model::Matcher;
 
 use super::format::{FileReader, FileWriter, HEAD_BYTES};
+use super::write::write_meta;
 use super::{Block, BlockError, BlockMeta, BlockParams, Compaction, Ulid};
 use super::{BlockParent, MergeSource, SAMPLES_AT_COMPACTION, write_block};
 use crate::select;
@@ -23,6 +24,8 @@ use crate::tombstones::Tombstones;
 const MAGIC: &[u8; 8] = b"PromtryT";
 /// Its name.
 pub(crate) const TOMBSTONES_FILE: &str = "tombstones";
+/// Name of a new `meta.json` while it is written.
+const META_TEMPORARY_FILE: &str = "meta.json.tmp";
 /// Its name while it is written.
 const TEMPORARY_FILE: &str = "tombstones.tmp";
 
@@ -108,8 +111,27 @@ impl Block {
         }
         write(disk, self.dir(), &all)?;
         self.set_tombstones(all);
+        self.rewrite_meta(disk)?;
         disk.sync_dir(self.dir())
             .map_err(BlockError::io("sync", self.dir()))
+    }
+
+    /// `meta.json` says how much is deleted, for people and for Prometheus's like; we count anew.
+    fn rewrite_meta(&self, disk: &dyn Disk) -> Result<(), BlockError> {
+        let temporary = self.dir().join(META_TEMPORARY_FILE);
+        write_meta(disk, &temporary, &self.current_meta())?;
+        disk.rename(&temporary, &self.dir().join(super::META_FILE))
+            .map_err(BlockError::io("rename", &temporary))
+    }
+
+    /// What `meta.json` would say now: with the tombstones that there are.
+    #[must_use]
+    pub fn current_meta(&self) -> BlockMeta {
+        let mut meta = self.meta().clone();
+        let tombstones = self.tombstones();
+        let stretches = tombstones.iter().map(|(_, all)| all.len() as u64);
+        meta.stats.num_tombstones = stretches.sum();
+        meta
     }
 
     /// Paths of the files that make up the block.

@@ -85,6 +85,14 @@ pub struct BlockStats {
     pub num_series: u64,
     /// Columns of values: a series has one for each slice of time in which it has samples.
     pub num_chunks: u64,
+    /// Stretches of series that are deleted and still lie there.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub num_tombstones: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A block that went into another.

@@ -2,7 +2,8 @@
 //!
 //! As Prometheus decides it: blocks that overlap come first; then the smallest range of 2 h × 3ⁿ
 //! whose blocks are all there, or which lies before newer blocks, so that nothing more comes for
-//! it. The newest block is left alone, so that there is a while for bringing in data beside it.
+//! it; last a large block of which much is deleted, alone. The newest block is left alone, so that
+//! there is a while for bringing in data beside it.
 //! Blocks that were cut from the head by series (stale or selected ones) are merged only with
 //! their like, because they do not say that everything up to their end is in blocks.
 
@@ -17,6 +18,8 @@ pub const HINT_SELECTED_SERIES: &str = "from-selected-series";
 
 /// Each range is so many times the one before.
 const RANGE_FACTOR: i64 = 3;
+/// Stretches that are deleted, by series, from which on a large block is written anew.
+const DELETED_SHARE_MAX: f64 = 0.05;
 /// More steps would pass any retention.
 const RANGES_MAX: usize = 10;
 
@@ -80,7 +83,18 @@ fn plan_class<'a>(blocks: &[&'a BlockMeta], ranges: &[i64]) -> Vec<&'a BlockMeta
             }
         }
     }
-    Vec::new()
+    let worth = |block: &&&BlockMeta| !block.compaction.failed && is_worn(block, ranges);
+    old.iter().rev().find(worth).copied().into_iter().collect()
+}
+
+/// Whether so much of a block is deleted that it is written anew for that alone: all of it, or a
+/// good part if the block will not be merged soon.
+fn is_worn(block: &BlockMeta, ranges: &[i64]) -> bool {
+    let (deleted, series) = (block.stats.num_tombstones, block.stats.num_series);
+    if block.max_time - block.min_time < ranges[ranges.len() / 2] {
+        return deleted > 0 && deleted >= series;
+    }
+    deleted as f64 / (series + 1) as f64 > DELETED_SHARE_MAX
 }
 
 /// The first blocks that overlap in a chain.
@@ -164,9 +178,13 @@ mod tests {
     use super::*;
     use crate::block::BlockStats;
 
-    /// A block from `spec`: `from..to`, in units of 20, with `!` behind it if compaction failed and
-    /// `s`, `x` or `o` for hints.
+    /// A block of 99 series from `spec`: `from..to`, in units of 20, with `!` behind it if
+    /// compaction failed, `s`, `x` or `o` for hints, and `~5` for five tombstones.
     fn block(spec: &str) -> BlockMeta {
+        let (spec, deleted) = match spec.rsplit_once('~') {
+            Some((spec, deleted)) => (spec, deleted.parse().unwrap()),
+            None => (spec, 0),
+        };
         let (times, flags) = spec.split_at(spec.find(['!', 's', 'x', 'o']).unwrap_or(spec.len()));
         let (from, to) = times.split_once("..").unwrap();
         let hints = flags.chars().filter_map(|flag| match flag {
@@ -180,7 +198,11 @@ mod tests {
             ulid,
             min_time: from.parse().unwrap(),
             max_time: to.parse().unwrap(),
-            stats: BlockStats::default(),
+            stats: BlockStats {
+                num_series: 99,
+                num_tombstones: deleted,
+                ..BlockStats::default()
+            },
             compaction: Compaction {
                 level: 1,
                 sources: vec![ulid],
@@ -254,6 +276,17 @@ mod tests {
         check("0..20 10..30 25..40 40..60", "0..20 10..30 25..40");
         check("0..60 10..20 30..40 60..80", "0..60 10..20 30..40");
         check("0..20 20..40 0..20 20..40", "0..20 0..20");
+        // Large blocks of which more than a twentieth is deleted, small ones only if all is; never
+        // the newest, and what can be merged comes first.
+        check("0..180~5 180..360~6 360..380", "180..360~6");
+        check("0..180~6 180..360!~6 360..380~9 380..400", "0..180~6");
+        check("0..60~98 60..120", "");
+        check("0..60~99 60..120", "0..60~99");
+        check("0..180~6", "");
+        check(
+            "0..180~6 180..200 200..220 220..240 240..260",
+            "180..200 200..220 220..240",
+        );
         // Stale and selected series stay among themselves, out-of-order ones do not.
         check("0..20 0..20s", "");
         check("0..20s 0..20s 0..20", "0..20s 0..20s");

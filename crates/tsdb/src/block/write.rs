@@ -142,7 +142,7 @@ fn write_files(
     index.write(&tables, params.min_ms, &mut file)?;
     file.finish()?;
     let meta = meta_of(params, stats);
-    write_meta(disk, dir, &meta)?;
+    write_meta(disk, &dir.join(META_FILE), &meta)?;
     disk.sync_dir(dir).map_err(BlockError::io("sync", dir))?;
     Ok(Some(meta))
 }
@@ -164,17 +164,14 @@ fn meta_of(params: &BlockParams, stats: BlockStats) -> BlockMeta {
     }
 }
 
-fn write_meta(disk: &dyn Disk, dir: &Path, meta: &BlockMeta) -> Result<(), BlockError> {
-    let path = dir.join(META_FILE);
+pub(super) fn write_meta(disk: &dyn Disk, path: &Path, meta: &BlockMeta) -> Result<(), BlockError> {
     let text = meta
         .to_json()
-        .map_err(|error| BlockError::io("write", &path)(error.into()))?;
-    let file = disk
-        .create(&path)
-        .map_err(BlockError::io("create", &path))?;
+        .map_err(|error| BlockError::io("write", path)(error.into()))?;
+    let file = disk.create(path).map_err(BlockError::io("create", path))?;
     file.append(text.as_bytes())
-        .map_err(BlockError::io("write", &path))?;
-    file.sync().map_err(BlockError::io("sync", &path))
+        .map_err(BlockError::io("write", path))?;
+    file.sync().map_err(BlockError::io("sync", path))
 }
 
 /// The series that will be a batch.

@@ -62,8 +62,14 @@ impl Head {
         }
     }
 
-    /// The series with these labels, made in the group if it is new.
-    pub(crate) fn series(&self, group: GroupId, labels: &Labels) -> Result<SeriesRef, AppendError> {
+    /// The series with these labels, made in the group if it is new and no limit keeps it out.
+    /// `now_ms` is asked for new ones only.
+    pub(crate) fn series(
+        &self,
+        group: GroupId,
+        labels: &Labels,
+        now_ms: impl FnOnce() -> i64,
+    ) -> Result<SeriesRef, AppendError> {
         {
             let index = self.index.read();
             if let Some(id) = index.id_of(labels) {
@@ -84,6 +90,8 @@ impl Head {
             .group(group.0)
             .ok_or_else(|| limit("the group is not open"))?;
         let mut state = group.state.lock();
+        let of_group = (&group.labels, &mut state.new_series);
+        self.gate.admit(labels, index.len(), of_group, now_ms())?;
         let key = state.next_key();
         let key = key.ok_or_else(|| limit("too many series in a group"))?;
         let series = reference(group.id, key);
@@ -307,7 +315,10 @@ impl Head {
                 for part in locked {
                     part.state.skip_sequence();
                 }
-                return Err(AppendError::Log(error.to_string()));
+                return Err(match disk::is_disk_full(&error) {
+                    true => AppendError::DiskFull,
+                    false => AppendError::Log(error.to_string()),
+                });
             }
         };
         let epoch = self.epoch.fetch_add(1, SeqCst) + 1;

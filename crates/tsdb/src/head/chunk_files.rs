@@ -66,6 +66,14 @@ impl Chunk {
     pub(crate) fn is_saved(&self) -> bool {
         matches!(self.place, Place::File(..))
     }
+
+    /// Bytes that it holds in memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match &self.place {
+            Place::Memory(bytes) => bytes.len(),
+            Place::File(..) => 0,
+        }
+    }
 }
 
 /// The bytes of a chunk.

@@ -31,6 +31,8 @@ use span::{Span, seconds_after, seconds_before};
 use super::chunk::{self, ChunkHead, OpenRow};
 use super::chunk_files::{Chunk, ChunkBytes, ChunkFiles};
 use super::histograms::{Histograms, OpenColumn};
+use super::limits::NewSeries;
+use super::memory::ARC_BYTES;
 use super::sides::Sides;
 use super::starts::Starts;
 use crate::histograms::{OwnedHistogram, item};
@@ -63,6 +65,7 @@ pub(crate) struct State {
     /// Slots that are [`GONE`].
     pub(crate) gone: usize,
     spare: SpareSlots,
+    pub(crate) new_series: NewSeries,
     /// Series that the log does not know yet.
     pub(crate) pending: Vec<(u32, Labels)>,
     /// Frames of the last commit if much depends on them (definitions, a base row): the next
@@ -73,7 +76,7 @@ pub(crate) struct State {
     base_sequence: u64,
     rows: Vec<Row>,
     rows_max: usize,
-    sides: Sides,
+    pub(crate) sides: Sides,
     side_count: usize,
     histograms: Histograms,
     starts: Starts,
@@ -111,6 +114,7 @@ impl Group {
             spans: Vec::new(),
             gone: 0,
             spare: SpareSlots::default(),
+            new_series: NewSeries::default(),
             pending: Vec::new(),
             again: Box::default(),
             closed: false,
@@ -780,6 +784,15 @@ impl State {
     /// next start: if that definition gets damaged, this one must still stand alone.
     pub(crate) fn leave_slot(&mut self, slot: u32) {
         self.close_slot(slot, u64::MAX);
+    }
+
+    /// Bytes of the open rows and their base.
+    pub(crate) fn open_bytes(&self) -> usize {
+        let rows = self.rows.iter();
+        let rows: usize = rows
+            .map(|row| size_of::<Row>() + ARC_BYTES + row.bytes.len())
+            .sum();
+        rows + size_of_val(&*self.base)
     }
 
     /// Oldest sample that is not sealed.

@@ -16,6 +16,7 @@ use hashbrown::{HashMap, HashTable};
 use model::{Labels, METRIC_NAME};
 use storage::{NamedCount, StorageError};
 
+use super::memory::{TABLE_SLOT_BYTES, slice_bytes};
 use super::postings::Postings;
 use crate::postings::{Bits, IdSet};
 use crate::select::{LabelIndex, PairId};
@@ -70,6 +71,23 @@ impl Index {
     /// How many label pairs there are.
     pub(crate) fn pair_count(&self) -> usize {
         self.pairs.len()
+    }
+
+    /// Bytes of all of it.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let tables = self.name_ids.len() + self.pair_ids.len() + self.set_ids.len();
+        let names = self.names.iter();
+        let names: usize = names
+            .map(|name| {
+                2 * name.text.len() + slice_bytes(&name.pairs) + name.postings.memory_bytes()
+            })
+            .sum();
+        let postings: usize = self.postings.iter().map(Postings::memory_bytes).sum();
+        let plain = self.text.len() + self.sets.len() + slice_bytes(&self.set_ends);
+        let sized =
+            slice_bytes(&self.names) + slice_bytes(&self.pairs) + slice_bytes(&self.postings);
+        let homes = slice_bytes(&self.homes);
+        tables * TABLE_SLOT_BYTES + names + postings + plain + sized + homes
     }
 
     /// Where a series lives.

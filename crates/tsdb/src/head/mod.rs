@@ -4,6 +4,7 @@
 //! - [`group`]: the series of one target: open rows, then chunks.
 //! - [`late`]: late samples on their way into blocks.
 //! - [`delete`] puts tombstones over samples.
+//! - [`limits`] keeps new series out, [`memory`] counts what all of it takes.
 //! - [`chunk`], [`chunk_files`]: sealed columns and where they lie.
 //! - [`series`]: how queries read all that.
 //!
@@ -21,6 +22,8 @@ mod group;
 mod histograms;
 mod index;
 mod late;
+mod limits;
+mod memory;
 mod postings;
 mod replay;
 mod series;
@@ -42,6 +45,7 @@ use parking_lot::{Mutex, RwLock};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use storage::{HeadStats, StorageError, TsdbStats};
 
+pub(crate) use limits::SeriesLimits;
 pub(crate) use replay::Progress;
 pub(crate) use series::HeadSeries;
 
@@ -52,6 +56,7 @@ use crate::wal::Wal;
 use chunk_files::ChunkFiles;
 use group::{Group, Scratch, Taken, group_and_slot};
 use index::Index;
+use limits::SeriesGate;
 use series::SharedView;
 
 /// From so many series on, a selection is worth several threads.
@@ -94,6 +99,7 @@ pub(crate) struct Head {
     groups: RwLock<Groups>,
     pub(crate) wal: Wal,
     files: ChunkFiles,
+    pub(crate) gate: SeriesGate,
     /// Blocks begin at multiples of it.
     range_ms: i64,
     late_window_ms: AtomicI64,
@@ -124,6 +130,7 @@ impl Head {
         range_ms: i64,
         segment_bytes_max: u64,
         sync_every_append: bool,
+        limits: SeriesLimits,
     ) -> io::Result<Head> {
         let (wal, chunks) = (path.join("wal"), path.join("chunks_head"));
         disk.create_dir_all(&wal)?;
@@ -134,6 +141,7 @@ impl Head {
             groups: RwLock::default(),
             wal: Wal::new(Arc::clone(disk), wal, segment_bytes_max),
             files: ChunkFiles::new(Arc::clone(disk), chunks),
+            gate: SeriesGate::new(limits),
             range_ms,
             late_window_ms: AtomicI64::new(0),
             sync_every_append,

@@ -37,6 +37,11 @@ impl Postings {
         self.count += 1;
     }
 
+    /// Bytes beside the list itself.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.closed.len()
+    }
+
     /// How many ids there are.
     pub(crate) fn len(&self) -> u32 {
         self.count

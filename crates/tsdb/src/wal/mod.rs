@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use disk::{Disk, DiskFile};
 use parking_lot::Mutex;
 
+use crate::room::Room;
+
 /// First bytes of every segment, the format's version last.
 pub(crate) const SEGMENT_HEADER: &[u8; 8] = b"PMONWAL\x01";
 /// Prefix of checkpoints; the number of the first segment to read after it follows.
@@ -114,6 +116,7 @@ pub(crate) struct Wal {
     syncing: Mutex<()>,
     synced: AtomicU64,
     failures: AtomicU64,
+    pub(crate) room: Room,
 }
 
 /// Where a commit went.
@@ -135,6 +138,7 @@ impl Wal {
             syncing: Mutex::new(()),
             synced: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            room: Room::default(),
         }
     }
 
@@ -186,8 +190,12 @@ impl Wal {
     pub(crate) fn append(&self, frames: &[u8]) -> io::Result<Position> {
         let mut writer = self.writer.lock();
         let result = self.append_locked(&mut writer, frames);
-        if result.is_err() {
-            self.failures.fetch_add(1, SeqCst);
+        match &result {
+            Ok(_) => self.room.note_written(),
+            Err(error) => {
+                self.failures.fetch_add(1, SeqCst);
+                self.room.note_failed(error);
+            }
         }
         result
     }
@@ -273,8 +281,9 @@ impl Wal {
         }
         match &result {
             Ok(()) => self.synced.store(written, SeqCst),
-            Err(_) => {
+            Err(error) => {
                 self.failures.fetch_add(1, SeqCst);
+                self.room.note_failed(error);
                 // The kernel may have dropped the pages: what is durable of these files is
                 // unknown. They are asked again, and new commits go elsewhere.
                 let mut writer = self.writer.lock();

@@ -5,12 +5,14 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod beside;
 mod besides;
 mod blocks;
 mod changes;
 mod durability;
 mod exemplars;
 mod flips;
+mod limits;
 mod points;
 mod semantics;
 mod support;

@@ -1,0 +1,283 @@
+//! What keeps samples or series out: limits of series, the memory budget, a full disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::ManualClock;
+use disk::{Disk, MemoryDisk, Space};
+use model::Labels;
+use storage::{AppendError, Appender, MemoryBudget, SeriesLimit, SeriesRef, StorageStatus};
+use tsdb::{Db, Options};
+
+use crate::support::*;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// A database with a clock that the test moves.
+struct Bench {
+    disk: MemoryDisk,
+    clock: Arc<ManualClock>,
+    db: Arc<Db>,
+}
+
+fn bench(change: impl Fn(&mut Options)) -> Bench {
+    bench_on(MemoryDisk::new(), change)
+}
+
+fn bench_on(disk: MemoryDisk, change: impl Fn(&mut Options)) -> Bench {
+    let clock = ManualClock::at_ms(START_MS);
+    let registry = telemetry::Registry::new(Arc::<ManualClock>::clone(&clock));
+    let mut options = options();
+    change(&mut options);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let db = Db::open(
+        shared,
+        options,
+        Arc::<ManualClock>::clone(&clock),
+        &registry,
+    )
+    .unwrap();
+    Bench { disk, clock, db }
+}
+
+impl Bench {
+    fn series(&self, job: &str, name: &str) -> Result<SeriesRef, AppendError> {
+        let group = self.db.open_group(&labels(&[("job", job)])).unwrap();
+        let labels = labels(&[("__name__", name), ("job", job)]);
+        self.db.series(group, &labels)
+    }
+
+    /// Appends a sample of each series of the job that can be had.
+    fn put(&self, job: &str, names: &[&str], at_ms: i64, value: f64) -> Result<usize, AppendError> {
+        let group = self.db.open_group(&labels(&[("job", job)])).unwrap();
+        let series = names.iter().filter_map(|name| self.series(job, name).ok());
+        let point = |series| Point {
+            series,
+            at_ms: None,
+            value,
+        };
+        let points: Vec<_> = series.map(point).collect();
+        Ok(append(&*self.db, group, at_ms, &points)?.appended)
+    }
+}
+
+#[test]
+fn new_series_are_refused_and_old_ones_go_on() {
+    let limit = |options: &mut Options| options.head_series_max = 3;
+    let bench = bench(limit);
+    assert_eq!(bench.put("a", &["x", "y", "z"], START_MS, 1.0), Ok(3));
+    let refused = AppendError::SeriesLimit(SeriesLimit::Head { series_max: 3 });
+    assert_eq!(bench.series("b", "x"), Err(refused.clone()));
+    assert_eq!(
+        bench.put("a", &["x", "y", "z", "w"], START_MS + 1, 2.0),
+        Ok(3)
+    );
+    assert_eq!(
+        bench.db.notices(),
+        [
+            "New series are refused, the latest of {job=\"a\"}: the head has reached its limit of 3 series."
+        ]
+    );
+    // After a restart the old ones are known, and the limit holds.
+    let again = bench_on(bench.disk.fork(), limit);
+    assert_eq!(
+        again.put("a", &["x", "y", "z", "w"], START_MS + 2, 3.0),
+        Ok(3)
+    );
+    assert_eq!(again.series("b", "x"), Err(refused));
+    assert!(
+        dump(&*again.db)
+            .iter()
+            .all(|(_, samples)| samples.len() == 3)
+    );
+    // When the head has forgotten one, there is room for another.
+    for minute in 0..400 {
+        let at_ms = START_MS + 10 + MINUTE_MS * minute;
+        again.put("a", &["x", "y"], at_ms, 4.0).unwrap();
+    }
+    again.db.maintain();
+    assert!(again.series("b", "x").is_ok());
+}
+
+#[test]
+fn a_target_brings_so_many_new_series_an_hour() {
+    let bench = bench(|options| options.group_new_series_max = 2);
+    assert_eq!(bench.put("a", &["x", "y", "z"], START_MS, 1.0), Ok(2));
+    assert_eq!(
+        bench.put("b", &["x", "y"], START_MS, 1.0),
+        Ok(2),
+        "another target"
+    );
+    bench.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(bench.put("a", &["x", "y", "z"], START_MS + 1, 1.0), Ok(3));
+}
+
+#[test]
+fn the_head_stops_growing_when_the_memory_is_used_up() {
+    let memory = MemoryBudget::new(2_000_000);
+    let bench = bench(|options| options.memory = Arc::clone(&memory));
+    bench.put("a", &["first"], START_MS, 1.0).unwrap();
+    let mut taken = 0;
+    let mut estimated = 0;
+    // What is measured is less than what was estimated for the new series, so that some rounds
+    // bring more.
+    for round in 0..20 {
+        let group = bench.db.open_group(&labels(&[("job", "a")])).unwrap();
+        let full = (taken..20_000).find(|n| {
+            let labels = Labels::from_pairs([("__name__", "m"), ("n", n.to_string().as_str())]);
+            match bench.db.series(group, &labels) {
+                Ok(_) => false,
+                Err(AppendError::SeriesLimit(SeriesLimit::Memory { .. })) => true,
+                Err(other) => panic!("{other}"),
+            }
+        });
+        taken = full.expect("the budget ends");
+        if round == 0 {
+            estimated = memory.head_bytes();
+        }
+        let at_ms = START_MS + MINUTE_MS * (round + 1);
+        assert_eq!(bench.put("a", &["first"], at_ms, 1.0), Ok(1));
+        bench.db.maintain();
+    }
+    let measured = memory.head_bytes();
+    let context = format!("{taken} series, {estimated} estimated, {measured} measured");
+    assert!(estimated > 1_800_000 && taken > 5_000, "{context}");
+    assert!((1_500_000..2_200_000).contains(&measured), "{context}");
+}
+
+/// Batches of a series each minute; which of them were taken.
+fn load(bench: &Bench, minutes: std::ops::Range<i64>, taken: &mut Vec<i64>) -> usize {
+    let mut refused = 0;
+    for minute in minutes {
+        bench.clock.advance(Duration::from_secs(60));
+        let names = ["x", "y", "z"];
+        match bench.put("a", &names, START_MS + MINUTE_MS * minute, minute as f64) {
+            Ok(3) => taken.push(minute),
+            Err(AppendError::DiskFull) => refused += 1,
+            other => panic!("{other:?}"),
+        }
+        if minute % 10 == 0 {
+            let _ = bench.db.sync();
+        }
+        if minute % 60 == 59 {
+            bench.db.maintain();
+        }
+    }
+    refused
+}
+
+fn check(db: &Db, taken: &[i64]) {
+    let found = dump(db);
+    assert_eq!(found.len(), 3);
+    for (series, samples) in found {
+        let minutes = samples.iter().map(|(ms, _)| (ms - START_MS) / MINUTE_MS);
+        assert_eq!(minutes.collect::<Vec<_>>(), taken, "{series}");
+        let same = samples.iter().zip(taken);
+        assert!(
+            same.into_iter()
+                .all(|((_, bits), n)| *bits == (*n as f64).to_bits())
+        );
+    }
+}
+
+fn space(disk: &MemoryDisk) -> Space {
+    disk.space(DIR.as_ref()).unwrap()
+}
+
+fn fill(disk: &MemoryDisk, left_bytes: u64) {
+    let space = space(disk);
+    let used = space.total_bytes - space.free_bytes;
+    disk.set_capacity(Some(used + left_bytes));
+}
+
+/// Whatever room is left when the disk becomes full, and whatever is done meanwhile.
+#[test]
+fn a_full_disk_stops_ingestion_until_there_is_room() {
+    for left_bytes in [0, 10, 100, 500] {
+        let bench = bench(|options| options.wal_segment_bytes = 2_000);
+        let mut taken = Vec::new();
+        assert_eq!(load(&bench, 0..720, &mut taken), 0);
+        assert!(bench.db.notices().is_empty());
+
+        fill(&bench.disk, left_bytes);
+        let refused = load(&bench, 720..778, &mut taken);
+        assert!(refused > 20, "{left_bytes}: {refused}");
+        let notices = bench.db.notices();
+        assert!(
+            notices[0].starts_with("The disk of the data folder is full"),
+            "{notices:?}"
+        );
+        check(&bench.db, &taken);
+        let halves = bench.disk.files();
+        assert!(
+            !halves.iter().any(|f| f.to_string_lossy().contains(".tmp")),
+            "{halves:?}"
+        );
+        // A power cut now keeps what was synced before; a kill keeps all.
+        check(&open(&bench.disk.fork()), &taken);
+        // Maintenance meanwhile breaks nothing, and cuts the log, which may make room.
+        load(&bench, 778..1_000, &mut taken);
+        check(&bench.db, &taken);
+
+        bench.disk.set_capacity(None);
+        let before = taken.len();
+        assert_eq!(load(&bench, 1_000..1_500, &mut taken), 0, "{left_bytes}");
+        assert_eq!(taken.len() - before, 500);
+        assert_eq!(bench.db.notices(), [""; 0]);
+        check(&bench.db, &taken);
+        bench.db.sync().unwrap();
+        let cut = bench.disk.fork();
+        cut.power_cut();
+        check(&open(&cut), &taken);
+    }
+}
+
+#[test]
+fn retention_by_size_makes_room_on_a_full_disk() {
+    let bench = bench(|options| options.wal_segment_bytes = 2_000);
+    let mut taken = Vec::new();
+    load(&bench, 0..1_500, &mut taken);
+    fill(&bench.disk, 0);
+    assert_eq!(load(&bench, 1_500..1_510, &mut taken), 10);
+    let blocks = bench.db.blocks().len();
+    let total = space(&bench.disk).total_bytes;
+    bench.db.set_retention(tsdb::Retention {
+        size_bytes: total / 2,
+        ..tsdb::Retention::default()
+    });
+    bench.db.maintain();
+    assert!(bench.db.blocks().len() < blocks);
+    assert_eq!(load(&bench, 1_510..1_520, &mut taken), 0);
+}
+
+/// Merging takes twice the room for a while: it does not begin where that would stop the log.
+#[test]
+fn blocks_wait_for_room_and_leave_the_log_its_own() {
+    let bench = bench(|_| {});
+    let mut taken = Vec::new();
+    let mut hour = 0;
+    while bench.db.notices().is_empty() {
+        assert!(hour < 24, "it was merged: {:?}", bench.db.blocks());
+        bench.disk.set_capacity(None);
+        // Up to the minute before maintenance.
+        load(&bench, hour * 60..hour * 60 + 59, &mut taken);
+        let blocks = bench.db.blocks();
+        let sizes = blocks.iter().rev().take(3).map(|block| block.size_bytes);
+        // Enough for the next block and the log, but not for merging three.
+        fill(&bench.disk, (sizes.sum::<u64>() * 9 / 10).max(2_000));
+        assert_eq!(load(&bench, hour * 60 + 59..hour * 60 + 60, &mut taken), 0);
+        hour += 1;
+    }
+    let notices = bench.db.notices();
+    assert_eq!(
+        notices,
+        ["The disk has no room for the next block: it is tried again every minute."]
+    );
+    let before = bench.db.blocks().len();
+    check(&bench.db, &taken);
+    bench.disk.set_capacity(None);
+    bench.db.maintain();
+    assert_eq!(bench.db.notices(), [""; 0]);
+    assert_eq!(bench.db.blocks().len(), before - 2);
+    check(&bench.db, &taken);
+}
