@@ -1,4 +1,5 @@
-//! `tsdb list`, `dump`, `analyze`, `verify`: looking into a data folder, printed as promtool does.
+//! `tsdb list`, `dump`, `dump-openmetrics`, `analyze`, `verify`: looking into a data folder, printed
+//! as promtool does. A server may run on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use disk::{Disk, RealDisk};
+use model::{Labels, METRIC_NAME};
 use promblock::Value;
 use storage::{Queryable as _, Samples, SelectHints, Series as _};
 use tsdb::block::{Block, PageCache, Ulid};
@@ -15,6 +17,8 @@ use super::arguments::Arguments;
 
 /// Pages are read once each; this holds those of a few series.
 const CACHE_BYTES: usize = 32 << 20;
+/// A server merges blocks every two hours.
+const ATTEMPTS_MAX: usize = 10;
 /// Rows of the lists of `analyze`, as promtool has it.
 const LIST_ROWS: i64 = 20;
 
@@ -29,16 +33,25 @@ pub(super) fn block_folders(data: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(named.map(|entry| data.join(entry.name)).collect())
 }
 
-/// All blocks, by the time at which they begin.
+/// All blocks, by the time at which they begin. A server may merge some of them meanwhile: then the
+/// list is read again.
 fn open_blocks(data: &Path) -> anyhow::Result<Vec<Arc<Block>>> {
     let cache = PageCache::new(CACHE_BYTES);
-    let folders = block_folders(data)?;
-    let opened = folders
-        .iter()
-        .map(|dir| Block::open(&RealDisk, dir, &cache));
-    let mut blocks: Vec<Arc<Block>> = opened.collect::<Result<_, _>>()?;
-    blocks.sort_by_key(|block| (block.meta().min_time, block.meta().ulid));
-    Ok(blocks)
+    for _ in 0..ATTEMPTS_MAX {
+        let folders = block_folders(data)?;
+        let opened = folders
+            .iter()
+            .map(|dir| Block::open(&RealDisk, dir, &cache));
+        let opened: Result<Vec<Arc<Block>>, _> = opened.collect();
+        let now = block_folders(data)?;
+        if !folders.iter().all(|dir| now.contains(dir)) {
+            continue;
+        }
+        let mut blocks = opened?;
+        blocks.sort_by_key(|block| (block.meta().min_time, block.meta().ulid));
+        return Ok(blocks);
+    }
+    bail!("the blocks in {} change all the time", data.display());
 }
 
 pub(super) fn list(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -112,6 +125,59 @@ fn go_duration(ms: i64) -> String {
 }
 
 pub(super) fn dump(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut out = std::io::BufWriter::new(out);
+    for_each_series(arguments, |labels, samples| {
+        for sample in super::export::in_order(samples) {
+            let at = sample.timestamp_ms;
+            match sample.value {
+                Value::Float(value) => {
+                    let value = gocompat::strconv::format_float_g(value);
+                    writeln!(out, "{labels} {value} {at}")?;
+                }
+                Value::Histogram(histogram) => writeln!(out, "{labels} {histogram} {at}")?,
+                Value::IntegerHistogram(histogram) => {
+                    writeln!(out, "{labels} {} {at}", histogram.to_float())?;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(out.flush()?)
+}
+
+/// As promtool prints it: without types, a series ends at its first histogram, and a staleness
+/// marker is a `NaN`.
+pub(super) fn dump_openmetrics(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut out = std::io::BufWriter::new(out);
+    for_each_series(arguments, |labels, samples| {
+        let series = openmetrics_series(labels);
+        for sample in super::export::in_order(samples) {
+            let Value::Float(value) = sample.value else {
+                break;
+            };
+            let value = gocompat::strconv::format_float_g(value);
+            let at_s = sample.timestamp_ms as f64 / 1_000.0;
+            writeln!(out, "{series} {value} {at_s:.3}")?;
+        }
+        Ok(())
+    })?;
+    writeln!(out, "# EOF")?;
+    Ok(out.flush()?)
+}
+
+/// `name{a="b",c="d"}`
+fn openmetrics_series(labels: &Labels) -> String {
+    let own = labels.iter().filter(|(name, _)| *name != METRIC_NAME);
+    let own = own.map(|(name, value)| format!("{name}={}", gocompat::strconv::quote(value)));
+    let own: Vec<String> = own.collect();
+    format!("{}{{{}}}", labels.get(METRIC_NAME), own.join(","))
+}
+
+/// Reads the series that the arguments choose, sorted by labels, while a server may run.
+fn for_each_series(
+    arguments: &Arguments,
+    mut each: impl FnMut(&Labels, &Samples) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
     let min_ms = arguments.number("min-time", i64::MIN)?;
     let max_ms = arguments.number("max-time", i64::MAX)?;
     let mut selections = Vec::new();
@@ -135,26 +201,12 @@ pub(super) fn dump(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result
             found.insert(series.labels().clone(), series);
         }
     }
-    let mut out = std::io::BufWriter::new(out);
     let mut samples = Samples::default();
     for (labels, series) in &found {
         samples.clear();
         series.read(min_ms, max_ms, &mut samples)?;
-        for sample in super::export::in_order(&samples) {
-            let at = sample.timestamp_ms;
-            match sample.value {
-                Value::Float(value) => {
-                    let value = gocompat::strconv::format_float_g(value);
-                    writeln!(out, "{labels} {value} {at}")?;
-                }
-                Value::Histogram(histogram) => writeln!(out, "{labels} {histogram} {at}")?,
-                Value::IntegerHistogram(histogram) => {
-                    writeln!(out, "{labels} {} {at}", histogram.to_float())?;
-                }
-            }
-        }
+        each(labels, &samples)?;
     }
-    out.flush()?;
     db.close();
     Ok(())
 }
@@ -164,6 +216,8 @@ pub(super) fn verify(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Resu
     let mut bad = 0;
     for dir in block_folders(&arguments.path_or_first())? {
         match verify_block(&dir, &cache) {
+            // A server has removed it meanwhile.
+            Err(_) if RealDisk.list(&dir).is_err() => {}
             Ok(samples) => writeln!(out, "{}: {samples} samples, sound", dir.display())?,
             Err(error) => {
                 bad += 1;
@@ -248,7 +302,7 @@ impl Cardinality {
         let metrics = self
             .pairs
             .iter()
-            .filter(|((name, _), _)| name == model::METRIC_NAME);
+            .filter(|((name, _), _)| name == METRIC_NAME);
         let metrics = metrics.map(|((_, value), count)| (value.clone(), *count));
         print_top("Highest cardinality metric names", metrics, limit, out)
     }

@@ -1,4 +1,7 @@
-//! `promontory tsdb …`: what can be done with data folders while no server runs on them.
+//! `promontory tsdb …`: what can be done with data folders.
+//!
+//! What only reads opens the folder without its lock and changes nothing, so a server may run on
+//! it; `import` and `create-blocks-from` write, and want the folder for themselves.
 //!
 //! Commands and output are promtool's where it has them; [`import`] and [`export`] carry samples
 //! from and to Prometheus. Each command is a function from its arguments to what it prints.
@@ -18,7 +21,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clock::SystemClock;
 use disk::{Disk, RealDisk};
-use tsdb::{Db, Options};
+use tsdb::Db;
 
 use self::arguments::Arguments;
 
@@ -36,6 +39,7 @@ Commands:
   dump [<data folder>]             Print samples.
       --min-time=MS --max-time=MS  Only those between these times, in milliseconds since 1970.
       --match=SELECTOR             Only series that match; may be given several times.
+  dump-openmetrics [<data folder>] Print samples as OpenMetrics text; flags as for dump.
   analyze [<data folder> [<block>]] Count series, labels and values of a block, by default the last.
       --limit=20                   How many rows each list has.
   verify [<data folder>]           Read every block and check all checksums.
@@ -53,7 +57,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         "import" => &["storage.tsdb.path", "without-histograms"],
         "export" => &["storage.tsdb.path", "format"],
         "create-blocks-from" => &["storage.tsdb.path", "max-block-duration"],
-        "dump" => &["storage.tsdb.path", "min-time", "max-time", "match"],
+        "dump" | "dump-openmetrics" => &["storage.tsdb.path", "min-time", "max-time", "match"],
         "analyze" => &["storage.tsdb.path", "limit"],
         "list" | "verify" => &["storage.tsdb.path"],
         "help" | "--help" | "-h" => {
@@ -68,23 +72,18 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         "export" => export::run(&arguments, &mut out),
         "create-blocks-from" => backfill::run(&arguments, &mut out),
         "dump" => inspect::dump(&arguments, &mut out),
+        "dump-openmetrics" => inspect::dump_openmetrics(&arguments, &mut out),
         "analyze" => inspect::analyze(&arguments, &mut out),
         "verify" => inspect::verify(&arguments, &mut out),
         _ => inspect::list(&arguments, &mut out),
     }
 }
 
-/// Opens a data folder with its head. No server may run on it.
+/// Opens a data folder with its head, for reading. A server may run on it.
 fn open(path: &Path) -> anyhow::Result<Arc<Db>> {
     if RealDisk.list(path).is_err() {
         bail!("no data folder at {}", path.display());
     }
-    let options = Options {
-        background: false,
-        ..Options::new(path)
-    };
-    let clock = SystemClock::shared();
-    let registry = telemetry::Registry::new(Arc::clone(&clock));
-    Db::open(RealDisk::shared(), options, clock, &registry)
-        .with_context(|| format!("open the data in {} (is a server running?)", path.display()))
+    Db::open_read_only(RealDisk::shared(), path, SystemClock::shared())
+        .with_context(|| format!("open the data in {}", path.display()))
 }

@@ -1,6 +1,7 @@
 //! Samples go from Prometheus's blocks into ours and back and stay the same.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use disk::{Disk, RealDisk};
 use model::Labels;
@@ -116,6 +117,39 @@ fn there_and_back_again() {
 }
 
 #[test]
+fn an_import_that_was_cut_short_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let [source, target, back] = ["prometheus", "ours", "back"].map(|name| dir.path().join(name));
+    let later = |(labels, samples): &(Labels, Vec<Sample>)| {
+        let moved = samples.iter().map(|sample| Sample {
+            timestamp_ms: sample.timestamp_ms + 7_200_000,
+            ..sample.clone()
+        });
+        (labels.clone(), moved.collect())
+    };
+    write(&source, 1, &contents());
+    write(
+        &source,
+        2,
+        &contents().iter().map(later).collect::<Vec<_>>(),
+    );
+    import::import(&source, &target, false, &mut Vec::new()).unwrap();
+    // As a kill leaves it: one block is there, the other one is not whole.
+    let block = inspect::block_folders(&target).unwrap().remove(1);
+    let half = block.with_extension("tmp");
+    std::fs::rename(&block, &half).unwrap();
+    std::fs::write(half.join("data"), b"half of it").unwrap();
+    std::fs::remove_file(half.join("index")).unwrap();
+    let done = import::import(&source, &target, false, &mut Vec::new()).unwrap();
+    assert_eq!((done.written, done.passed_over), (1, 1));
+    assert!(!half.exists());
+    let done = import::import(&source, &target, false, &mut Vec::new()).unwrap();
+    assert_eq!((done.written, done.passed_over), (0, 2));
+    export::export(&target, &back, &mut Vec::new()).unwrap();
+    assert_eq!(lines(&back), lines(&source));
+}
+
+#[test]
 fn what_was_imported_is_listed_dumped_analyzed_and_verified() {
     let dir = tempfile::tempdir().unwrap();
     let (source, target) = (dir.path().join("prometheus"), dir.path().join("ours"));
@@ -149,6 +183,21 @@ fn what_was_imported_is_listed_dumped_analyzed_and_verified() {
         dump,
         "{__name__=\"busy\", instance=\"a\", job=\"node\"} 0.7000000000000001 1700000105000\n\
          {__name__=\"busy\", instance=\"a\", job=\"node\"} 0.8 1700000120000\n"
+    );
+    let open = text(
+        &inspect::dump_openmetrics,
+        &[
+            path,
+            "--match=rule",
+            "--match={__name__=\"own\",instance=\"b\"}",
+            "--max-time=1700000015001",
+        ],
+    );
+    assert_eq!(
+        open,
+        "own{instance=\"b\",job=\"node\"} 1 1700000000.001\n\
+         own{instance=\"b\",job=\"node\"} 1 1700000015.001\n\
+         rule{} -0 1700000000.000\n# EOF\n"
     );
     let analysis = text(&inspect::analyze, &[path, "--limit=1"]);
     assert!(
@@ -224,7 +273,13 @@ fn nothing_newer_than_the_own_log_comes_in() {
     let (source, target) = (dir.path().join("prometheus"), dir.path().join("ours"));
     write(&source, 1, &contents());
     RealDisk.create_dir_all(&target).unwrap();
-    let db = super::open(&target).unwrap();
+    let options = tsdb::Options {
+        background: false,
+        ..tsdb::Options::new(&target)
+    };
+    let clock = clock::SystemClock::shared();
+    let registry = telemetry::Registry::new(Arc::clone(&clock));
+    let db = tsdb::Db::open(RealDisk::shared(), options, clock, &registry).unwrap();
     let labels = Labels::from_pairs([("__name__", "mine")]);
     let group = storage::Appender::open_group(&*db, &labels).unwrap();
     let series = storage::Appender::series(&*db, group, &labels).unwrap();

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod beside;
+mod disk_full;
 mod garbage;
 mod kill;
+mod limits;
 mod operator;
 mod pages;
 mod server;
