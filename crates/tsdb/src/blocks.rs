@@ -35,6 +35,8 @@ pub(crate) struct Blocks {
     /// Oldest first.
     open: ArcSwap<Vec<Arc<Block>>>,
     changing: Mutex<()>,
+    /// Blocks that went into others and could not be removed.
+    left: Mutex<Vec<Ulid>>,
 }
 
 /// How many blocks went for which reason.
@@ -53,6 +55,7 @@ impl Blocks {
             cache: PageCache::within(CACHE_BYTES_MAX, Arc::clone(memory)),
             open: ArcSwap::default(),
             changing: Mutex::new(()),
+            left: Mutex::default(),
         }
     }
 
@@ -110,6 +113,7 @@ impl Blocks {
         ranges: &[i64],
         now_ms: i64,
     ) -> Result<Option<BlockMeta>, BlockError> {
+        self.remove_left()?;
         let all = self.all();
         let metas: Vec<_> = all.iter().map(|block| block.current_meta()).collect();
         let planned = plan_compaction(&metas, ranges);
@@ -153,6 +157,7 @@ impl Blocks {
         block: &Arc<Block>,
         ulid: Ulid,
     ) -> Result<Option<BlockMeta>, BlockError> {
+        self.remove_left()?;
         self.check_room(std::slice::from_ref(block))?;
         let rewritten = rewrite_block(&*self.disk, &self.path, ulid, block)?;
         if let Some(meta) = &rewritten {
@@ -264,8 +269,32 @@ impl Blocks {
             all.retain(|other| !Arc::ptr_eq(other, block));
             self.open.store(Arc::new(all));
         }
-        let ulid = block.meta().ulid.to_string();
-        remove_block(&*self.disk, &self.path.join(ulid))
+        let ulid = block.meta().ulid;
+        let removed = remove_block(&*self.disk, &self.path.join(ulid.to_string()));
+        if removed.is_err() {
+            self.left.lock().push(ulid);
+        }
+        removed
+    }
+
+    /// Removes what could not be removed. The next start knows such a block by the one that it went
+    /// into; when that goes into another one, too, nobody would know it any more and its samples
+    /// would come back, deleted ones among them. So this comes before every merge.
+    fn remove_left(&self) -> Result<(), BlockError> {
+        let mut left = self.left.lock();
+        while let Some(ulid) = left.last() {
+            let dir = self.path.join(ulid.to_string());
+            match self.disk.list(&dir) {
+                Ok(_) => remove_block(&*self.disk, &dir)?,
+                // It has another name already, which has to last.
+                Err(_) => self
+                    .disk
+                    .sync_dir(&self.path)
+                    .map_err(BlockError::io("sync", &self.path))?,
+            }
+            left.pop();
+        }
+        Ok(())
     }
 }
 

@@ -81,7 +81,7 @@ impl Ledger {
                 assert_eq!(appended, points.len());
                 true
             }
-            Err(AppendError::Log(_)) => false,
+            Err(AppendError::Log(_) | AppendError::DiskFull) => false,
             Err(other) => panic!("{other}"),
         };
         self.refused += usize::from(!acknowledged);
