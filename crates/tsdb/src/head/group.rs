@@ -78,7 +78,7 @@ pub(crate) struct State {
     rows_max: usize,
     pub(crate) sides: Sides,
     side_count: usize,
-    histograms: Histograms,
+    pub(crate) histograms: Histograms,
     starts: Starts,
     pub(crate) late: LateSamples,
     /// What is deleted of the samples in order, by slot.

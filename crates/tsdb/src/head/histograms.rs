@@ -20,6 +20,8 @@ use crate::histograms::{HistogramRef, OwnedHistogram, item};
 /// In the log, a histogram of a slot stands on nothing every so often: a damaged record costs at
 /// most so many, which costs 2 to 3 bytes each.
 const ANCHOR_EVERY: u32 = 30;
+/// The newest histogram of a slot, in full, with its place in the table.
+const LAST_BYTES: usize = 400;
 /// So many bytes of open items are sealed even if there are few rows.
 const BYTES_MAX: usize = 16 << 20;
 
@@ -104,6 +106,12 @@ pub(crate) struct Histograms {
 }
 
 impl Histograms {
+    /// Bytes in memory: open items, their times and epochs at some 40 bytes an item, and the newest
+    /// histogram of each slot.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        2 * self.open_bytes + self.slots.len() * LAST_BYTES
+    }
+
     /// Whether no slot has any.
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()

@@ -44,6 +44,7 @@ impl State {
             .iter()
             .map(|(_, side)| ARC_BYTES + size_of_val::<[Side]>(side))
             .sum();
+        let histograms = self.histograms.memory_bytes();
         let late = self.late.iter();
         let late: usize = late.map(|(_, all)| ARC_BYTES + size_of_val(all)).sum();
         let chunks: usize = self
@@ -51,6 +52,7 @@ impl State {
             .iter()
             .map(|chunk| CHUNK_BYTES + chunk.memory_bytes())
             .sum();
-        size_of::<State>() + slots + self.again.len() + self.open_bytes() + sides + late + chunks
+        let apart = sides + histograms + late + chunks;
+        size_of::<State>() + slots + self.again.len() + self.open_bytes() + apart
     }
 }
