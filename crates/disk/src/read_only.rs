@@ -10,12 +10,37 @@ use parking_lot::Mutex;
 use crate::{Disk, DiskFile, DiskLock, Entry, Mapping, Space};
 
 /// Another disk, for reading only: what would change it fails as on a file system that is mounted
-/// so. A folder that is to be made is only remembered, and is empty. Another process may change the
+/// so. A file can be opened, and synced, which does nothing. A folder that is to be made is only remembered, and is empty. Another process may change the
 /// disk meanwhile.
 #[derive(Debug, Clone)]
 pub struct ReadOnlyDisk {
     inner: Arc<dyn Disk>,
     made: Arc<Mutex<BTreeSet<PathBuf>>>,
+}
+
+/// A file that nothing is appended to.
+#[derive(Debug)]
+struct ReadOnlyFile {
+    inner: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+impl DiskFile for ReadOnlyFile {
+    fn append(&self, _bytes: &[u8]) -> io::Result<()> {
+        refused()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn truncate(&self, _length: u64) -> io::Result<()> {
+        refused()
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.inner.file_length(&self.path)
+    }
 }
 
 fn refused<T>() -> io::Result<T> {
@@ -38,8 +63,12 @@ impl Disk for ReadOnlyDisk {
         refused()
     }
 
-    fn open_append(&self, _path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        refused()
+    fn open_append(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.inner.file_length(path)?;
+        Ok(Arc::new(ReadOnlyFile {
+            inner: Arc::clone(&self.inner),
+            path: path.to_owned(),
+        }))
     }
 
     fn map(&self, path: &Path) -> io::Result<Mapping> {
@@ -111,7 +140,8 @@ mod tests {
         for result in [
             disk.create(&old).map(drop),
             disk.create(&new).map(drop),
-            disk.open_append(&old).map(drop),
+            disk.open_append(&old).unwrap().append(b"d"),
+            disk.open_append(&old).unwrap().truncate(1),
             disk.rename(&old, &new),
             disk.hard_link(&old, &new),
             disk.remove_file(&old),
@@ -121,6 +151,9 @@ mod tests {
             let kind = result.unwrap_err().kind();
             assert_eq!(kind, io::ErrorKind::ReadOnlyFilesystem);
         }
+        let file = disk.open_append(&old).unwrap();
+        assert_eq!((file.length().unwrap(), file.sync().is_ok()), (3, true));
+        assert!(disk.open_append(&new).is_err());
         assert!(disk.list(&dir.join("sub")).is_err());
         disk.create_dir_all(&dir.join("sub")).unwrap();
         assert_eq!(disk.list(&dir.join("sub")).unwrap(), []);

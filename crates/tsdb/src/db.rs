@@ -152,6 +152,8 @@ impl Db {
             .head
             .set_late_window(inner.options.out_of_order_window_ms);
         inner.head.exemplars.set_max(inner.options.exemplars_max);
+        let late_seconds = &inner.metrics.late_seconds;
+        inner.head.lateness.observe_in(late_seconds);
         metrics::register(registry, &Arc::downgrade(&inner));
         let threads = if background {
             start_threads(&inner).map_err(io_error("start the threads of", &path))?

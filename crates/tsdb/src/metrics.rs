@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     pub(crate) compactions_triggered: Counter,
     pub(crate) compaction_seconds: Histogram,
     pub(crate) tombstone_cleanup_seconds: Histogram,
+    pub(crate) late_seconds: Histogram,
     pub(crate) head_truncate_seconds: Summary,
     pub(crate) time_retentions: Counter,
     pub(crate) size_retentions: Counter,
@@ -41,6 +42,10 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
+/// Ten minutes to twelve hours.
+const LATE_SECONDS: [f64; 7] = [
+    600.0, 1_800.0, 3_600.0, 7_200.0, 10_800.0, 21_600.0, 43_200.0,
+];
 const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 
 impl Metrics {
@@ -95,6 +100,11 @@ impl Metrics {
                 "prometheus_tsdb_tombstone_cleanup_seconds",
                 "How long writing blocks without what is deleted took.",
                 &telemetry::DEFAULT_BUCKETS,
+            ),
+            late_seconds: registry.histogram(
+                "prometheus_tsdb_sample_ooo_delta",
+                "By how many seconds samples are out of order, whether they are taken or not.",
+                &LATE_SECONDS,
             ),
             head_truncate_seconds: summary(
                 "prometheus_tsdb_head_gc_duration_seconds",

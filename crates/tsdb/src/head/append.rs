@@ -119,6 +119,8 @@ impl Head {
         Check {
             floor_ms,
             late_floor_ms: (window_ms > 0).then(|| newest_ms.saturating_sub(window_ms)),
+            newest_ms,
+            lateness: &self.lateness,
             files: &self.files,
         }
     }

@@ -9,12 +9,42 @@
 //! [`HINT_OUT_OF_ORDER`]: crate::block::HINT_OUT_OF_ORDER
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::SeqCst;
+
+use telemetry::Histogram;
 
 use super::{Head, LATE_SAMPLES_DUE};
 use crate::wal::frame::{self, Kind};
 use crate::wal::record::{self, LateDone};
+
+/// Observes by how many seconds samples are late, whether they are taken or not, once there is a
+/// metric for it.
+#[derive(Default)]
+pub(crate) struct Lateness(OnceLock<Histogram>);
+
+impl fmt::Debug for Lateness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lateness")
+    }
+}
+
+impl Lateness {
+    /// Observes in `seconds` from now on; the first one stays.
+    pub(crate) fn observe_in(&self, seconds: &Histogram) {
+        self.0.get_or_init(|| seconds.clone());
+    }
+
+    pub(super) fn observe(&self, newest_ms: i64, at_ms: i64) {
+        if let Some(seconds) = self.0.get()
+            && at_ms < newest_ms
+        {
+            seconds.observe((newest_ms - at_ms) as f64 / 1_000.0);
+        }
+    }
+}
 
 impl Head {
     /// Spans of blocks for the late samples whose time is in blocks already, oldest first.

@@ -56,6 +56,7 @@ use crate::wal::Wal;
 use chunk_files::ChunkFiles;
 use group::{Group, Scratch, Taken, group_and_slot};
 use index::Index;
+use late::Lateness;
 use limits::SeriesGate;
 use series::SharedView;
 
@@ -120,6 +121,7 @@ pub(crate) struct Head {
     pub(crate) counts: Counts,
     pub(crate) exemplars: Exemplars,
     pub(crate) metadata: SeriesMetadata,
+    pub(crate) lateness: Lateness,
 }
 
 impl Head {
@@ -157,6 +159,7 @@ impl Head {
             counts: Counts::default(),
             exemplars: Exemplars::default(),
             metadata: SeriesMetadata::default(),
+            lateness: Lateness::default(),
         })
     }
 

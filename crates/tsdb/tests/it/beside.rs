@@ -112,7 +112,12 @@ fn a_reader_sees_one_moment_of_a_running_server() {
         while !done.load(SeqCst) || reads == 0 {
             let from = written.load(SeqCst);
             // A server that writes a block every few milliseconds can outrun its readers.
-            let Ok(other) = read(&disk) else { continue };
+            let is_done = done.load(SeqCst);
+            let other = match read(&disk) {
+                Ok(other) => other,
+                Err(error) if is_done => panic!("{error}"),
+                Err(_) => continue,
+            };
             reads += 1;
             for (series, samples) in dump(&*other) {
                 let minutes = samples.iter().map(|(ms, _)| (ms - START_MS) / MINUTE_MS);

@@ -145,6 +145,35 @@ fn the_head_stops_growing_when_the_memory_is_used_up() {
     assert!((1_500_000..2_200_000).contains(&measured), "{context}");
 }
 
+#[test]
+fn how_late_samples_are_is_observed() {
+    let registry = telemetry::Registry::new(ManualClock::at_ms(START_MS));
+    let mut options = options();
+    options.out_of_order_window_ms = 30 * MINUTE_MS;
+    let disk = Arc::new(MemoryDisk::new());
+    let db = Db::open(disk, options, ManualClock::at_ms(START_MS), &registry).unwrap();
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    let series = db.series(group, &labels(&[("__name__", "x")])).unwrap();
+    // In order, taken late, too old, the same once more.
+    for minute in [100, 95, 60, 100] {
+        let point = Point {
+            series,
+            at_ms: None,
+            value: 1.0,
+        };
+        append(&*db, group, START_MS + MINUTE_MS * minute, &[point]).unwrap();
+    }
+    let mut text = String::new();
+    registry.expose(&mut text);
+    for line in [
+        "prometheus_tsdb_sample_ooo_delta_bucket{le=\"600\"} 1",
+        "prometheus_tsdb_sample_ooo_delta_sum 2700",
+        "prometheus_tsdb_sample_ooo_delta_count 2",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
 /// Batches of a series each minute; which of them were taken.
 fn load(bench: &Bench, minutes: std::ops::Range<i64>, taken: &mut Vec<i64>) -> usize {
     let mut refused = 0;

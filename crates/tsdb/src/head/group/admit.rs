@@ -9,6 +9,7 @@ use super::admit_wide::TakenHistogram;
 use super::slots::slot_of;
 use super::{GONE, State, group_and_key};
 use crate::head::chunk_files::{Chunk, ChunkFiles};
+use crate::head::late::Lateness;
 use crate::wal::record::wide::StartStep;
 use crate::wal::record::{Shape, Timed};
 
@@ -109,6 +110,9 @@ pub(crate) struct Check<'a> {
     pub(crate) floor_ms: i64,
     /// Older samples are too old; `None` if no late samples are taken.
     pub(crate) late_floor_ms: Option<i64>,
+    /// Newest sample of all.
+    pub(crate) newest_ms: i64,
+    pub(crate) lateness: &'a Lateness,
     pub(crate) files: &'a ChunkFiles,
 }
 
@@ -233,6 +237,9 @@ impl State {
     ) {
         // A staleness marker that comes too late says nothing about its series: that lives on.
         let refused = usize::from(sample.bits != STALE_NAN_BITS);
+        if matches!(verdict, Verdict::Old | Verdict::OutOfBounds) {
+            check.lateness.observe(check.newest_ms, sample.at_ms);
+        }
         match (verdict, check.late_floor_ms) {
             (Verdict::New | Verdict::Same, _) => outcome.appended += 1,
             (Verdict::Duplicate, _) => outcome.duplicate += refused,
