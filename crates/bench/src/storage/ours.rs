@@ -18,6 +18,8 @@ use super::rates::cpu_s;
 /// What a block spans when it is cut from the head.
 const WINDOW_MS: i64 = 2 * 3_600_000;
 const CACHE_BYTES: usize = 32 << 20;
+/// The kernel counts time of threads by ticks: less cannot be told.
+const TICK_S: f64 = 0.004;
 
 /// What it took.
 #[derive(Debug)]
@@ -47,14 +49,14 @@ pub(super) fn measure(data: &DataSet, folder: &Path) -> anyhow::Result<Ours> {
     let flushed_bytes = blocks.iter().map(|block| block.size_bytes()).sum();
     let began = cpu_s();
     let merged = merge_blocks(&RealDisk, folder, Ulid::new(last_ms), &blocks)?.context("empty")?;
-    let merge_s = cpu_s() - began;
+    let merge_s = (cpu_s() - began).max(TICK_S);
     for block in blocks {
         remove_block(&RealDisk, &folder.join(block.meta().ulid.to_string()))?;
     }
     let block = open(folder, &merged)?;
     let began = cpu_s();
     let read = read_all(&block)?;
-    let read_s = cpu_s() - began;
+    let read_s = (cpu_s() - began).max(TICK_S);
     ensure!(read == data.sample_count(), "{read} samples came back");
     check(data, &block)?;
     Ok(Ours {
