@@ -36,6 +36,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench CRATE        the micro benches of one crate
   kill               SIGKILLs of the real server under load: --times
   fuzz TARGET        a fuzz target (or `all`) from seeds that the code writes: --seconds
+  shuttle            the storage's concurrent parts under a model checker
   sanitize WHICH     the storage's tests under the sanitizer `address` or `thread`
   ci                 all of the above that a machine without a network can do";
 
@@ -64,6 +65,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "bench" => bench(rest),
         "kill" => proof::kill(rest),
         "fuzz" => proof::fuzz(rest),
+        "shuttle" => proof::shuttle(),
         "sanitize" => proof::sanitize(rest),
         "record" => {
             let arguments: Vec<&str> = rest.iter().map(String::as_str).collect();

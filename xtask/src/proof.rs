@@ -123,6 +123,19 @@ pub(crate) fn sanitize(arguments: &[String]) -> anyhow::Result<()> {
     run(command.current_dir(root()))
 }
 
+/// `shuttle`: the concurrent parts of the storage under a model checker.
+pub(crate) fn shuttle() -> anyhow::Result<()> {
+    for (tests, filter) in [(["--lib", "--"], "model_of"), (["--test", "model"], "")] {
+        let mut command = Command::new("cargo");
+        command.args(["test", "--locked", "-p", "tsdb", "--features", "shuttle"]);
+        command
+            .args(tests)
+            .args((!filter.is_empty()).then_some(filter));
+        run(command.current_dir(root()))?;
+    }
+    Ok(())
+}
+
 /// Lets the compiler that is there take unstable flags, for the target and not for build scripts.
 fn instrument(command: &mut Command, flags: &str) {
     command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags);

@@ -5,11 +5,11 @@
 use std::path::Path;
 
 use model::Matcher;
-use parking_lot::MutexGuard;
 use storage::{StorageAdmin, StorageError};
 
 use crate::block::{BlockError, Ulid, write_block};
 use crate::db::{Db, Inner, flush_params};
+use crate::sync::MutexGuard;
 
 /// The folder of snapshots in the data folder.
 const SNAPSHOTS_DIR: &str = "snapshots";

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use disk::Disk;
-use parking_lot::Mutex;
 use storage::{BlockStatus, MemoryBudget};
 
 use crate::block::{
@@ -18,6 +17,7 @@ use crate::block::{
     rewrite_block,
 };
 use crate::options::Retention;
+use crate::sync::Mutex;
 
 /// Ends the names of folders that are not whole.
 const TEMPORARY_SUFFIX: &str = ".tmp";

@@ -11,14 +11,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clock::SharedClock;
 use disk::{Disk, DiskLock};
 use model::{Labels, Matcher, Metadata};
-use parking_lot::{Condvar, Mutex};
 use storage::{
     AppendError, AppendOutcome, Appender, Batch, BlockStatus, ExemplarQueryable, ExemplarSeries,
     GroupId, MetadataQueryable, Querier, Queryable, ReplayProgress, SeriesRef, StorageError,
@@ -35,6 +33,8 @@ use crate::metrics::{self, Metrics};
 use crate::options::{Options, Retention};
 use crate::querier::DbQuerier;
 use crate::room::Room;
+use crate::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use crate::sync::{Condvar, Mutex};
 
 /// How often the database looks after itself.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);

@@ -25,6 +25,7 @@ mod room;
 mod select;
 mod series_metadata;
 mod steps;
+mod sync;
 mod tombstones;
 mod wal;
 

@@ -1,12 +1,12 @@
 //! The database's own metrics, under the names that dashboards and alerts know.
 
 use std::sync::Weak;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use storage::AppendOutcome;
 use telemetry::{Counter, Gauge, Histogram, Registry, Summary};
 
 use crate::db::Inner;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What is counted as it happens; the rest is asked when it is shown.
 pub(crate) struct Metrics {

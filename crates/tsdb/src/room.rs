@@ -5,12 +5,12 @@
 //! a second, if the file system says that there is room, one batch may try; when the log takes it,
 //! all are taken again. What was acknowledged is in the log and stays there.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use disk::Space;
 
 use crate::block::BlockError;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Between two tries.
 const TRY_EVERY_MS: u64 = 1_000;

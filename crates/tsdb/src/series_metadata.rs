@@ -11,9 +11,9 @@ use codec::varint::{self, Reader};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use model::{Labels, Metadata, MetricType};
-use parking_lot::Mutex;
 use storage::{MetadataSample, SeriesRef};
 
+use crate::sync::Mutex;
 use crate::wal::Wal;
 use crate::wal::frame::{self, Kind};
 use crate::wal::record::{PAIRS_MAX, label_set, text};

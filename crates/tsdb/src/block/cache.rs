@@ -7,10 +7,11 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use storage::MemoryBudget;
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Enough that threads rarely meet.
 const SHARDS: usize = 64;
@@ -139,6 +140,36 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Threads that load one page: each has the right one, and its bytes count as often as it is
+    /// there.
+    #[cfg(feature = "shuttle")]
+    #[test]
+    fn model_of_a_shared_page() {
+        shuttle::check_random(
+            || {
+                let cache = PageCache::new(SHARDS * 250);
+                let readers = (0..3u64).map(|n| {
+                    let cache = Arc::clone(&cache);
+                    shuttle::thread::spawn(move || {
+                        for offset in [0, 1 + n / 2] {
+                            let page = cache.get_or_load(7, offset, || Ok::<_, ()>((offset, 100)));
+                            assert_eq!(page.as_deref(), Ok(&offset));
+                        }
+                    })
+                });
+                let readers: Vec<_> = readers.collect();
+                readers
+                    .into_iter()
+                    .for_each(|reader| reader.join().unwrap());
+                for shard in &cache.shards {
+                    let shard = shard.lock();
+                    assert!(shard.bytes <= 250 && shard.bytes == 100 * shard.entries.len());
+                }
+            },
+            3_000,
+        );
+    }
 
     #[test]
     fn keeps_what_was_read_lately_within_its_bound() {

@@ -10,13 +10,12 @@
 mod record;
 mod ring;
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-
 use codec::DecodeError;
 use model::{Labels, Matcher};
-use parking_lot::Mutex;
 use storage::{Exemplar, ExemplarSample, ExemplarSeries, SeriesRef};
 
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use crate::wal::Wal;
 use crate::wal::frame::{self, Kind};
 use ring::{New, Ring, Verdict};

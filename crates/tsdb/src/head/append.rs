@@ -1,15 +1,15 @@
 //! Groups, series and batches: the writing side of the head.
 
 use std::sync::Arc;
-use std::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
 
 use model::Labels;
-use parking_lot::MutexGuard;
 use storage::{AppendError, AppendOutcome, Batch, GroupId, Sample, SeriesRef, TimedSample};
 
 use super::chunk::SIDE_SAMPLES_MAX;
 use super::group::{Check, Group, Prepared, Scratch, State, Taken, group_and_slot, reference};
 use super::{Head, LATE_SAMPLES_MAX};
+use crate::sync::MutexGuard;
+use crate::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
 use crate::wal::Position;
 use crate::wal::frame::{self, Kind};
 use crate::wal::record::{self, Shape};

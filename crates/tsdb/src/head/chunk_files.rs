@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use disk::{Disk, DiskFile, Mapping};
-use parking_lot::Mutex;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::chunk::ChunkHead;
+use crate::sync::Mutex;
 use crate::wal::frame::{self, Frames, Kind};
 
 /// First bytes of every file, the format's version last.

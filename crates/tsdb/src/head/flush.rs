@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
 
 use codec::DecodeError;
 use codec::varint;
@@ -20,6 +19,7 @@ use super::index::FORGOTTEN;
 use crate::block::{BlockError, BlockSource, GroupInput, SeriesInput, Times};
 use crate::histograms::{TimedHistograms, item};
 use crate::merge::{Mark, fill_starts, merge_tail};
+use crate::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
 use crate::tombstones::{Tombstones, is_deleted, leave_out};
 use crate::wal::Checkpoint;
 use crate::wal::frame::{self, Kind};

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use codec::row;
 use codec::varint::Reader;
 use model::Labels;
-use parking_lot::Mutex;
 
 pub(crate) use admit::{Check, Taken};
 use late::{LateSamples, LateValue};
@@ -37,6 +36,7 @@ use super::sides::Sides;
 use super::starts::Starts;
 use crate::histograms::{OwnedHistogram, item};
 use crate::steps::Steps;
+use crate::sync::Mutex;
 use crate::tombstones::Tombstones;
 use crate::wal::frame;
 use crate::wal::record::wide::{self, Item, Wide};

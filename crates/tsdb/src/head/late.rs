@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::SeqCst;
 
 use telemetry::Histogram;
 
 use super::{Head, LATE_SAMPLES_DUE};
+use crate::sync::atomic::Ordering::SeqCst;
 use crate::wal::frame::{self, Kind};
 use crate::wal::record::{self, LateDone};
 

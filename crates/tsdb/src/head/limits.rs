@@ -6,10 +6,10 @@
 //! restart are not new.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use model::Labels;
-use parking_lot::Mutex;
 use storage::{MemoryBudget, SeriesLimit};
 
 /// The window of the limit of a group.

@@ -35,13 +35,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 use disk::Disk;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use model::{Labels, Matcher};
-use parking_lot::{Mutex, RwLock};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use storage::{HeadStats, StorageError, TsdbStats};
 
@@ -52,6 +50,8 @@ pub(crate) use series::HeadSeries;
 use crate::exemplars::Exemplars;
 use crate::select;
 use crate::series_metadata::SeriesMetadata;
+use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use crate::sync::{Mutex, RwLock};
 use crate::wal::Wal;
 use chunk_files::ChunkFiles;
 use group::{Group, Scratch, Taken, group_and_slot};

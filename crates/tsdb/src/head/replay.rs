@@ -13,7 +13,6 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 use codec::DecodeError;
 use codec::varint::Reader;
@@ -26,6 +25,7 @@ use storage::SeriesRef;
 use super::Head;
 use super::chunk_files::{Chunk, ReadPart};
 use super::group::{GONE, Group, Replay, group_and_slot, reference};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use crate::wal::frame::{Frame, Frames, Kind};
 use crate::wal::record::{self, Define, Part, Shape};
 use crate::wal::{SEGMENT_HEADER, checkpoint_path, foreign, is_ours, list, segment_path};

@@ -15,10 +15,10 @@ pub(crate) mod record;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use disk::{Disk, DiskFile};
-use parking_lot::Mutex;
 
 use crate::room::Room;
 
@@ -415,6 +415,39 @@ mod tests {
                 assert_eq!(payloads(&memory, &dir), committed, "{fault:?} at {at}");
             }
         }
+    }
+
+    /// Commits that wait for one sync: each is on the medium when its own call returns.
+    #[cfg(feature = "shuttle")]
+    #[test]
+    fn model_of_shared_syncs() {
+        shuttle::check_random(
+            || {
+                let memory = MemoryDisk::new();
+                let dir = PathBuf::from("/wal");
+                memory.create_dir_all(&dir).unwrap();
+                memory.sync_dir(Path::new("/")).unwrap();
+                // Small segments: two commits fill one.
+                let wal = Arc::new(Wal::new(Arc::new(memory.clone()), dir.clone(), 60));
+                let writers = (0..3u8).map(|n| {
+                    let (wal, memory, dir) = (Arc::clone(&wal), memory.clone(), dir.clone());
+                    shuttle::thread::spawn(move || {
+                        let payload = vec![n; 9];
+                        let position = wal.append(&frame_of(&payload)).unwrap();
+                        wal.sync_to(position.end).unwrap();
+                        let cut = memory.fork();
+                        cut.power_cut();
+                        assert!(payloads(&cut, &dir).contains(&payload));
+                    })
+                });
+                let writers: Vec<_> = writers.collect();
+                writers
+                    .into_iter()
+                    .for_each(|writer| writer.join().unwrap());
+                assert_eq!(payloads(&memory, &dir).len(), 3);
+            },
+            3_000,
+        );
     }
 
     #[test]
