@@ -396,6 +396,14 @@ impl Inner {
         self.room().forget_blocks();
         let mut flushed = false;
         while let Some((min_ms, end_ms)) = self.head.due_block() {
+            match self.head.empty_until(min_ms, end_ms) {
+                Ok(from_ms) if from_ms > min_ms => {
+                    self.head.truncate(from_ms);
+                    continue;
+                }
+                // The flush says what is wrong.
+                Ok(_) | Err(_) => {}
+            }
             if self.stopping() || !self.flush(min_ms, end_ms, true) {
                 break;
             }

@@ -73,6 +73,38 @@ impl Head {
         })
     }
 
+    /// Up to where nothing is left, from `min_ms` on, in whole spans as long as the one to `end_ms`
+    /// and no further than blocks are due. A sample of 1970 beside those of today would otherwise
+    /// make an empty block for every two hours since. Steps double while they find nothing, so
+    /// that this takes some hundred looks; where there is a sample, one.
+    pub(crate) fn empty_until(&self, min_ms: i64, end_ms: i64) -> Result<i64, BlockError> {
+        let last_ms = self.max_ms.load(SeqCst).saturating_sub(self.range_ms / 2);
+        let range_ms = end_ms - min_ms;
+        let (mut from_ms, mut step_ms) = (min_ms, range_ms);
+        loop {
+            let to_ms = from_ms.saturating_add(step_ms);
+            if to_ms < last_ms && self.is_empty_between(from_ms, to_ms)? {
+                from_ms = to_ms;
+                step_ms = step_ms.saturating_mul(2);
+            } else if step_ms > range_ms {
+                step_ms = range_ms;
+            } else {
+                return Ok(from_ms);
+            }
+        }
+    }
+
+    fn is_empty_between(&self, min_ms: i64, end_ms: i64) -> Result<bool, BlockError> {
+        let mut source = self.block_source(min_ms, end_ms, true);
+        let (mut group, mut series) = (GroupInput::default(), SeriesInput::default());
+        while source.next_group(&mut group)? {
+            if source.next_series(&mut series)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The samples from `min_ms` to before `end_ms`, for a block; only late ones unless
     /// `in_order`. Only late samples are taken into that time any more.
     pub(crate) fn block_source(&self, min_ms: i64, end_ms: i64, in_order: bool) -> HeadSource<'_> {

@@ -1,8 +1,9 @@
 //! Blocks: written, merged, kept as long as retention says, and damaged ones.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use disk::{Disk, MemoryDisk};
+use disk::{Disk, Fault, FaultyDisk, MemoryDisk};
 use storage::{Appender, StorageStatus};
 use tsdb::{Db, Retention};
 
@@ -74,6 +75,30 @@ fn the_head_becomes_blocks_that_are_merged() {
     );
     let chunks = files_in(&disk, "chunks_head");
     assert!(chunks.len() < 5, "{chunks:?}");
+}
+
+/// A target may expose a sample of 1970 beside those of today. Found by the fuzzer of the log.
+#[test]
+fn a_sample_of_long_ago_does_not_make_a_block_for_every_two_hours_since() {
+    let faulty = FaultyDisk::new(Arc::new(MemoryDisk::new()), u64::MAX, Fault::Fail);
+    let mut options = options();
+    options.retention.time_ms = 0;
+    let db = open_with(Arc::new(faulty.clone()), options).unwrap();
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    let point = |name: &str, at_ms| Point {
+        series: db.series(group, &labels(&[("__name__", name)])).unwrap(),
+        at_ms,
+        value: 1.0,
+    };
+    let points = [point("now", None), point("then", Some(5))];
+    assert_eq!(append(&*db, group, START_MS, &points).unwrap().appended, 2);
+    fill(&db, 0, 5);
+    let spans: Vec<_> = db.blocks().iter().map(|b| b.min_time_ms).collect();
+    assert_eq!(spans, [0, START_MS]);
+    assert!(faulty.operations() < 1_000, "{}", faulty.operations());
+    let all = dump(&*db);
+    let then = all.iter().find(|(name, _)| name.metric_name() == "then");
+    assert_eq!(then.unwrap().1.len(), 1);
 }
 
 #[test]
