@@ -90,6 +90,15 @@ impl PageCache {
         &self.shards[(mixed >> 58) as usize]
     }
 
+    /// Gives up all pages of a block.
+    pub(crate) fn forget(&self, block: u64) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.entries.retain(|entry| entry.block != block);
+            shard.bytes = shard.entries.iter().map(|entry| entry.size).sum();
+        }
+    }
+
     /// The page, from the cache or by `load`, which also says its bytes in memory.
     pub(crate) fn get_or_load<T: Any + Send + Sync, E>(
         &self,
@@ -192,6 +201,9 @@ mod tests {
             assert!(shard.bytes <= 1_000 && shard.bytes == 100 * shard.entries.len());
         }
         assert!(cache.get_or_load::<u64, _>(b, 1, || Err("no")).is_err());
+        get(b, 8, 3);
+        cache.forget(a);
+        assert_eq!((get(b, 8, 9), get(a, 8, 4)), (3, 4));
     }
 
     #[test]

@@ -238,9 +238,10 @@ impl Block {
         select::label_values(&self.index, name, matchers, limit)
     }
 
-    /// Gives the memory that reading samples took back to the system.
+    /// Gives the memory that reading samples took back: for who reads all of them once.
     pub(crate) fn release(&self) {
         self.data.release();
+        self.cache.forget(self.number);
     }
 
     /// What is deleted, by series.

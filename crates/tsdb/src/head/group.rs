@@ -682,6 +682,12 @@ impl State {
         complete
     }
 
+    /// Gives the memory that reading chunks took back to the system.
+    pub(crate) fn release_chunks(&self, files: &ChunkFiles) {
+        let bytes = self.chunks.iter().map(|chunk| files.bytes(chunk));
+        bytes.flatten().for_each(|bytes| bytes.release());
+    }
+
     /// Spans of what is in chunks, after they were found on disk.
     pub(crate) fn span_chunks(&mut self, files: &ChunkFiles) -> Result<(), codec::DecodeError> {
         for chunk in &self.chunks {
