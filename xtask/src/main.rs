@@ -24,7 +24,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   conformance        upstream's test data; PROMONTORY_CONFORMANCE names its folder
   compare            the same scrapes and queries to Promontory and Prometheus; PROMETHEUS names its binary
   bench ingest       CPU, memory and disk of scraping a fleet: --hosts --containers --interval --seconds
-                     --churn --jitter-ms --against prometheus
+                     --churn --jitter-ms --history --against prometheus
   bench restart      how long a crash and a clean stop blind a server: --hosts --containers --churn
                      --interval --rows --against prometheus
   bench query        dashboards' queries over hours of a fleet: --hosts --containers --hours --runs

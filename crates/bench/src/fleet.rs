@@ -314,14 +314,18 @@ impl Host {
         own + contained.sum::<usize>()
     }
 
-    /// Name with labels, and value, of every series; in an order that stays as long as containers
-    /// do.
+    /// How many containers there have been: when it stays, so do the series.
+    #[must_use]
+    pub fn containers_made(&self) -> u64 {
+        self.containers_made
+    }
+
+    /// Name with labels, and value, of every series, in the order of the page.
     pub fn samples(&self) -> impl Iterator<Item = (&str, f64)> {
         let own = self.families.iter().flat_map(|f| &f.lines);
-        let contained = self
-            .containers
-            .iter()
-            .flat_map(|c| c.lines.iter().flatten());
+        let fields = 0..self.containers.first().map_or(0, |c| c.lines.len());
+        let of_field = |at: usize| self.containers.iter().flat_map(move |c| &c.lines[at]);
+        let contained = fields.flat_map(of_field);
         own.chain(contained)
             .map(|line| (line.text.trim_end(), line.value))
     }

@@ -11,6 +11,7 @@ pub mod e2e;
 pub mod fleet;
 pub mod ingest;
 mod page;
+pub mod preload;
 pub mod process;
 pub mod query;
 pub mod restart;

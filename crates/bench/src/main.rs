@@ -136,6 +136,11 @@ impl Options {
         }
     }
 
+    fn optional(&mut self, name: &str) -> anyhow::Result<Option<u64>> {
+        let given = self.0.contains_key(name);
+        Ok(given.then_some(self.number(name, 0)?))
+    }
+
     fn none_left(&self) -> anyhow::Result<()> {
         match self.0.keys().next() {
             None => Ok(()),
@@ -149,6 +154,7 @@ impl Options {
             interval_s: self.number("interval", 15)?,
             seconds: self.number("seconds", 120)?,
             jitter_ms: self.number("jitter-ms", 0)?,
+            history_hours: self.optional("history")?,
             servers: self.servers()?,
         })
     }
@@ -156,7 +162,7 @@ impl Options {
     fn restart(&mut self) -> anyhow::Result<RestartOptions> {
         Ok(RestartOptions {
             fleet: self.fleet(FleetOptions::default())?,
-            interval_s: self.number("interval", 1)?,
+            interval_s: self.optional("interval")?,
             rows: self.number("rows", 480)?,
             servers: self.servers()?,
         })

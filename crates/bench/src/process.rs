@@ -153,7 +153,8 @@ pub fn free_address() -> anyhow::Result<String> {
     Ok(listener.local_addr()?.to_string())
 }
 
-fn usage_of(pid: u32) -> anyhow::Result<Usage> {
+/// What a process has cost so far.
+pub(crate) fn usage_of(pid: u32) -> anyhow::Result<Usage> {
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let stat = std::fs::read_to_string(proc.join("stat"))?;
     // The name in parentheses may hold spaces; fields are counted after it.

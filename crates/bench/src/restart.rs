@@ -1,13 +1,15 @@
 //! `cargo xtask bench restart`: how long a server is blind after a crash and after a clean stop.
 //!
-//! The servers scrape the same fleet side by side at a short interval until every target has its
-//! rows; a row a second fills the head with two hours of 15 s rows in eight minutes. Then all are
-//! killed, and one after the other, each with the machine for itself, is started on what it left,
-//! stopped cleanly and started once more. What a query had returned before the kill is asked for
-//! again: the same time, the same count of series and samples.
+//! Promontory alone starts on two hours of 15 s rows that were appended through its library
+//! ([`crate::preload`]), and scrapes on for a few intervals. With a peer both scrape the same fleet
+//! side by side at a short interval until every target has its rows; a row a second takes eight
+//! minutes. Then all are killed, and one after the other, each with the machine for itself, is
+//! started on what it left, stopped cleanly and started once more. What a query had returned
+//! before the kill is asked for again: the same time, the same count of series and samples.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -16,7 +18,8 @@ use tokio::time::Instant;
 use crate::ask::{json, now_ms, number};
 use crate::fleet::FleetOptions;
 use crate::ingest;
-use crate::process::Server;
+use crate::preload::PreloadOptions;
+use crate::process::{Server, get};
 use crate::server::FleetServer;
 
 /// What to run.
@@ -24,8 +27,8 @@ use crate::server::FleetServer;
 pub struct RestartOptions {
     /// The fleet that is scraped.
     pub fleet: FleetOptions,
-    /// Scrape interval.
-    pub interval_s: u64,
+    /// Scrape interval; by default 15 s after preloaded rows, and 1 s to fill by scraping.
+    pub interval_s: Option<u64>,
     /// Scrapes of every target before the kill.
     pub rows: u64,
     /// Servers to run: name and binary.
@@ -41,6 +44,8 @@ pub struct RestartResult {
     pub killed: bool,
     /// How long stopping took.
     pub stop: Duration,
+    /// From the start of the process to `/-/ready`.
+    pub ready: Duration,
     /// From the start of the process to the first query that found something.
     pub first_answer: Duration,
     /// From the start of the process to the first query that found every scrape.
@@ -65,9 +70,9 @@ pub struct Held {
 }
 
 /// Scrapes of all targets, counted by their `up`.
-const SCRAPES: &str = "sum(count_over_time(up{job=\"telegraf\"}[2h]))";
+const SCRAPES: &str = "sum(count_over_time(up{job=\"telegraf\"}[3h]))";
 /// Scrapes of the target that has the fewest.
-const ROWS: &str = "min(count_over_time(up{job=\"telegraf\"}[2h]))";
+const ROWS: &str = "min(count_over_time(up{job=\"telegraf\"}[3h]))";
 const SERIES: &str = "count({job=\"telegraf\"})";
 /// Names of the metrics that the fleet has.
 const NAMES: &str = "/api/v1/label/__name__/values?match[]=%7Bjob%3D%22telegraf%22%7D";
@@ -90,25 +95,38 @@ pub async fn run(
     let scratch = tempfile::tempdir().context("make a scratch folder")?;
     std::fs::write(scratch.path().join("fleet.json"), fleet.file_sd().await)?;
     let config = scratch.path().join("prometheus.yml");
-    std::fs::write(&config, ingest::configuration(options.interval_s))?;
+    let is_alone = options.servers.len() == 1;
+    let interval_s = options.interval_s.unwrap_or(if is_alone { 15 } else { 1 });
+    std::fs::write(&config, ingest::configuration(interval_s))?;
+    writeln!(
+        out,
+        "{} hosts, {} containers each, {} rows, then every {interval_s} s…",
+        options.fleet.hosts, options.fleet.containers, options.rows
+    )?;
+    let fleet = Arc::new(fleet);
+    if is_alone {
+        let preloaded = PreloadOptions::of(options.rows, now_ms());
+        let folder = scratch.path().join(&options.servers[0].0);
+        ingest::preload_fleet(&fleet, folder, preloaded, out).await?;
+    }
     let mut running = Vec::new();
     for (name, binary) in &options.servers {
         running.push(ingest::start(name, binary, scratch.path(), &config).await?);
     }
-    writeln!(
-        out,
-        "{} hosts, {} containers each, every {} s, {} rows…",
-        options.fleet.hosts, options.fleet.containers, options.interval_s, options.rows
-    )?;
-    fill(options, &running).await?;
+    match is_alone {
+        true => tokio::time::sleep(Duration::from_secs(2 * interval_s)).await,
+        false => fill(options.rows, interval_s, &running).await?,
+    }
 
     // What had this time was scraped, and is appended or given up, when the count begins.
     let at_ms = now_ms();
-    tokio::time::sleep(Duration::from_secs(2 * options.interval_s)).await;
+    tokio::time::sleep(Duration::from_secs(2 * interval_s)).await;
     let mut before = Vec::new();
     for server in &running {
+        // Before the queries: what they read of mapped files is memory, too.
+        let usage = server.usage()?;
         let scrapes = ask(server, SCRAPES, at_ms).await?;
-        before.push((held(server, at_ms).await?, scrapes, server.usage()?));
+        before.push((held(server, at_ms).await?, scrapes, usage));
     }
     for server in &mut running {
         server.kill()?;
@@ -140,8 +158,8 @@ pub async fn run(
 
 /// Waits until every target has its rows; a machine that cannot scrape so often gets half as much
 /// time again, and then goes on with what there is.
-async fn fill(options: &RestartOptions, servers: &[Server]) -> anyhow::Result<()> {
-    let planned = Duration::from_secs(options.rows * options.interval_s);
+async fn fill(wanted: u64, interval_s: u64, servers: &[Server]) -> anyhow::Result<()> {
+    let planned = Duration::from_secs(wanted * interval_s);
     let deadline = Instant::now() + planned * 3 / 2 + Duration::from_secs(60);
     tokio::time::sleep(planned).await;
     while Instant::now() < deadline {
@@ -151,7 +169,7 @@ async fn fill(options: &RestartOptions, servers: &[Server]) -> anyhow::Result<()
             let rows = ask(server, ROWS, now_ms()).await.unwrap_or(0);
             fewest = fewest.min(rows);
         }
-        if fewest >= options.rows {
+        if fewest >= wanted {
             break;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -175,12 +193,16 @@ impl Restart<'_> {
     async fn run(&self) -> anyhow::Result<(Server, RestartResult)> {
         let began = Instant::now();
         let (mut server, _) = ingest::spawn(self.name, self.binary, self.scratch, self.config)?;
-        let mut first_answer = None;
+        let (mut ready, mut first_answer) = (None, None);
+        let is_ready = format!("{}/-/ready", server.url);
         let whole = loop {
             if began.elapsed() > REPLAY_MAX {
                 bail!("{} has not all its data after {REPLAY_MAX:?}", self.name);
             }
             server.still_runs()?;
+            if ready.is_none() && get(&is_ready).await.is_ok_and(|(status, _)| status == 200) {
+                ready = Some(began.elapsed());
+            }
             // Refused and empty answers are what is waited out.
             let scrapes = ask(&server, SCRAPES, self.at_ms).await.unwrap_or(0);
             if scrapes > 0 {
@@ -197,6 +219,7 @@ impl Restart<'_> {
             name: self.name.to_owned(),
             killed: true,
             stop: Duration::ZERO,
+            ready: ready.unwrap_or(whole),
             first_answer: first_answer.unwrap_or(whole),
             whole,
             rss_before_bytes: 0,
@@ -214,7 +237,7 @@ async fn held(server: &Server, at_ms: i64) -> anyhow::Result<Held> {
     let mut samples = 0;
     // One by one: a count over time forgets the name, and two metrics may have the same labels.
     for name in names.iter().filter_map(|name| name.as_str()) {
-        let query = format!("sum(count_over_time({name}{{job=\"telegraf\"}}[2h]))");
+        let query = format!("sum(count_over_time({name}{{job=\"telegraf\"}}[3h]))");
         samples += ask(server, &query, at_ms).await?;
     }
     Ok(Held {
@@ -230,10 +253,11 @@ async fn ask(server: &Server, query: &str, at_ms: i64) -> anyhow::Result<u64> {
 fn write_table(out: &mut impl Write, results: &[RestartResult]) -> anyhow::Result<()> {
     writeln!(
         out,
-        "{:<12} {:<6} {:>7} {:>9} {:>9} {:>10} {:>8} {:>9} {:>11} {:>8}",
+        "{:<12} {:<6} {:>7} {:>8} {:>9} {:>9} {:>10} {:>8} {:>9} {:>11} {:>8}",
         "server",
         "after",
         "stop s",
+        "ready s",
         "answer s",
         "whole s",
         "before MB",
@@ -246,10 +270,11 @@ fn write_table(out: &mut impl Write, results: &[RestartResult]) -> anyhow::Resul
         let missing = i128::from(row.before.samples) - i128::from(row.after.samples);
         writeln!(
             out,
-            "{:<12} {:<6} {:>7.2} {:>9.2} {:>9.2} {:>10.1} {:>8.1} {:>9} {:>11} {:>8}",
+            "{:<12} {:<6} {:>7.2} {:>8.2} {:>9.2} {:>9.2} {:>10.1} {:>8.1} {:>9} {:>11} {:>8}",
             row.name,
             if row.killed { "kill" } else { "stop" },
             row.stop.as_secs_f64(),
+            row.ready.as_secs_f64(),
             row.first_answer.as_secs_f64(),
             row.whole.as_secs_f64(),
             row.rss_before_bytes as f64 / 1e6,

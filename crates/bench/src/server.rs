@@ -81,6 +81,12 @@ impl FleetServer {
         self.address
     }
 
+    /// The hosts, which answer with what they are moved on to.
+    #[must_use]
+    pub fn hosts(&self) -> &[Mutex<Host>] {
+        &self.hosts
+    }
+
     /// Scrapes and samples answered so far.
     #[must_use]
     pub fn served(&self) -> (u64, u64) {
