@@ -23,6 +23,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   e2e                drive the page in headless Chromium against the server scraping a node_exporter
   conformance        upstream's test data; PROMONTORY_CONFORMANCE names its folder
   compare            the same scrapes and queries to Promontory and Prometheus; PROMETHEUS names its binary
+  migrate            the data of a real Prometheus into our format and back; PROMETHEUS and PROMTOOL
+                     name its binaries
   bench ingest       CPU, memory and disk of scraping a fleet: --hosts --containers --interval --seconds
                      --churn --jitter-ms --history --against prometheus
   bench restart      how long a crash and a clean stop blind a server: --hosts --containers --churn
@@ -62,6 +64,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "e2e" => e2e(),
         "conformance" => conformance(),
         "compare" => compare(),
+        "migrate" => migrate(),
         "bench" => bench(rest),
         "kill" => proof::kill(rest),
         "fuzz" => proof::fuzz(rest),
@@ -232,6 +235,28 @@ fn compare() -> anyhow::Result<()> {
     let promontory = server("bench-fast")?.display().to_string();
     let arguments = ["--promontory", &promontory, "--prometheus", &prometheus];
     bench_binary("compare", &arguments)
+}
+
+/// Carries the data of a Prometheus over and back.
+fn migrate() -> anyhow::Result<()> {
+    let prometheus = prometheus();
+    let promtool = std::env::var("PROMTOOL").unwrap_or_else(|_| "promtool".to_owned());
+    for program in [&prometheus, &promtool] {
+        if !has(program) {
+            println!("skipped: no {program} here; PROMETHEUS and PROMTOOL name other binaries");
+            return Ok(());
+        }
+    }
+    let promontory = server("bench-fast")?.display().to_string();
+    let arguments = [
+        "--promontory",
+        &promontory,
+        "--prometheus",
+        &prometheus,
+        "--promtool",
+        &promtool,
+    ];
+    bench_binary("migrate", &arguments)
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {

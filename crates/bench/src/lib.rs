@@ -10,6 +10,7 @@ pub mod compare;
 pub mod e2e;
 pub mod fleet;
 pub mod ingest;
+pub mod migrate;
 mod page;
 pub mod preload;
 pub mod process;

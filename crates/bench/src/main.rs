@@ -12,6 +12,7 @@ use bench::compare::{self, CompareOptions};
 use bench::e2e;
 use bench::fleet::FleetOptions;
 use bench::ingest::{self, IngestOptions};
+use bench::migrate::{self, MigrateOptions};
 use bench::query::{self, QueryOptions};
 use bench::restart::{self, RestartOptions};
 use bench::storage::record::{self, RecordOptions};
@@ -37,7 +38,7 @@ async fn main() -> ExitCode {
 async fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
     let (command, rest) = arguments
         .split_first()
-        .context("ingest, restart, query, storage, record, compare or e2e?")?;
+        .context("ingest, restart, query, storage, record, compare, migrate or e2e?")?;
     let mut options = Options::parse(rest)?;
     let mut out = std::io::stdout();
     let passed = match command.as_str() {
@@ -78,6 +79,16 @@ async fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
             };
             options.none_left()?;
             compare::run(&run, &mut out).await?.different.is_empty()
+        }
+        "migrate" => {
+            let run = MigrateOptions {
+                promontory: options.path("promontory")?,
+                prometheus: options.path("prometheus")?,
+                promtool: options.path("promtool")?,
+            };
+            options.none_left()?;
+            migrate::run(&run, &mut out).await?;
+            true
         }
         "e2e" => {
             let (promontory, ui) = (options.path("promontory")?, options.path("ui")?);
