@@ -50,6 +50,14 @@ impl BlockError {
         move |source| BlockError::Io { what, path, source }
     }
 
+    /// A file's head says another version than `meta.json` does.
+    pub(crate) fn other_version(path: &Path) -> BlockError {
+        BlockError::Corrupt {
+            path: path.to_owned(),
+            what: "not of the version that meta.json says".to_owned(),
+        }
+    }
+
     /// Whether the disk was full.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {

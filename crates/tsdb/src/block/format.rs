@@ -12,7 +12,7 @@ use super::BlockError;
 use crate::wal::frame::FUZZING;
 
 /// The version of the format that this program writes.
-pub(crate) const FORMAT_VERSION: u64 = 2;
+pub(crate) const FORMAT_VERSION: u64 = 3;
 /// The oldest version that it reads. Version 2 has pages in which columns follow from others.
 pub(crate) const FORMAT_VERSION_MIN: u64 = 1;
 
@@ -137,6 +137,12 @@ impl FileReader {
     /// Gives the memory that reading took back to the system.
     pub(crate) fn release(&self) {
         self.bytes.release(0..self.bytes.len());
+    }
+
+    /// The version that the head says, one that is known.
+    pub(crate) fn version(&self) -> u64 {
+        let version = self.bytes[8..HEAD_BYTES].try_into();
+        u64::from_le_bytes(version.expect("the head was there when the file was opened"))
     }
 
     /// Bytes of the file.

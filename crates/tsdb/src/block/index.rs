@@ -116,8 +116,12 @@ impl Index {
         min_ms: i64,
         cache: &Arc<PageCache>,
         block: u64,
+        version: u64,
     ) -> Result<(Index, Tables), BlockError> {
         let file = FileReader::open(disk, path, INDEX_MAGIC)?;
+        if file.version() != version {
+            return Err(BlockError::other_version(path));
+        }
         let mut index = Index {
             path: path.to_owned(),
             file,

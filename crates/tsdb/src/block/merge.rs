@@ -14,11 +14,14 @@ use model::Labels;
 use storage::StorageError;
 
 use super::index::LabelsReader;
-use super::page::MemberTimes;
+use super::page::{MemberTimes, StartSteps};
 use super::plan::merged_compaction;
 use super::read::{Block, member_of};
+use super::tables::Batch;
 use super::write::{BlockParams, SAMPLES_AT_COMPACTION, write_block};
 use super::{BlockError, BlockMeta, BlockSource, GroupInput, SeriesInput, Times, Ulid};
+use crate::histograms::TimedHistograms;
+use crate::merge::set_start;
 use crate::tombstones::{Interval, Tombstones, is_deleted};
 
 /// Merges `blocks` into a new block `ulid` in `parent`; `None` if they have no sample. The blocks
@@ -55,6 +58,8 @@ pub struct MergeSource<'a> {
     inputs: Vec<Input<'a>>,
     timestamps: Vec<i64>,
     slots: Vec<f64>,
+    /// Starts of the slots, if there are any.
+    starts: Vec<i64>,
     values: Vec<f64>,
     scratch: DecodeScratch,
 }
@@ -65,12 +70,38 @@ struct Input<'a> {
     block: &'a Block,
     tombstones: Arc<Tombstones>,
     labels: LabelsReader<'a>,
-    /// The group that comes next, or that is being read if `shared` or `own` are set.
+    /// The group that comes next, or that is being read if a cursor is set.
     group: usize,
     /// Where in the united timestamps those of its columns are, one after the other.
     positions: Vec<u32>,
-    shared: Cursor,
-    own: Cursor,
+    cursors: [Cursor; 4],
+}
+
+/// What a batch has. Series of the same labels come in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Shared,
+    Own,
+    Histograms,
+    OwnHistograms,
+}
+
+const KINDS: [Kind; 4] = [
+    Kind::Shared,
+    Kind::Own,
+    Kind::Histograms,
+    Kind::OwnHistograms,
+];
+
+impl Kind {
+    fn of(batch: &Batch) -> Kind {
+        match (batch.histograms, batch.own) {
+            (false, false) => Kind::Shared,
+            (false, true) => Kind::Own,
+            (true, false) => Kind::Histograms,
+            (true, true) => Kind::OwnHistograms,
+        }
+    }
 }
 
 /// A way through the batches of one kind in a group.
@@ -89,15 +120,15 @@ impl<'a> Input<'a> {
     }
 
     /// Moves the cursor of a kind to its next series.
-    fn advance(&mut self, own: bool) -> Result<(), StorageError> {
+    fn advance(&mut self, kind: Kind) -> Result<(), StorageError> {
         let tables = self.block.tables();
-        let cursor = if own { &mut self.own } else { &mut self.shared };
+        let cursor = &mut self.cursors[kind as usize];
         if cursor.labels.take().is_some() {
             cursor.slot += 1;
         }
         while cursor.batch < cursor.end {
             let batch = &tables.batches[cursor.batch];
-            if batch.own == own
+            if Kind::of(batch) == kind
                 && let Some(id) = batch.members.get(cursor.slot)
             {
                 cursor.labels = Some(self.labels.labels(id)?);
@@ -111,42 +142,70 @@ impl<'a> Input<'a> {
 
     fn start_group(&mut self) -> Result<(), StorageError> {
         let batches = self.block.tables().batches_of(self.group);
-        for own in [false, true] {
-            let cursor = if own { &mut self.own } else { &mut self.shared };
-            *cursor = Cursor {
+        for kind in KINDS {
+            self.cursors[kind as usize] = Cursor {
                 batch: batches.start,
                 end: batches.end,
                 ..Cursor::default()
             };
-            self.advance(own)?;
+            self.advance(kind)?;
         }
         Ok(())
     }
 
-    fn is_at(&self, own: bool, labels: &Labels) -> bool {
-        let cursor = if own { &self.own } else { &self.shared };
+    fn is_at(&self, kind: Kind, labels: &Labels) -> bool {
+        let cursor = &self.cursors[kind as usize];
         cursor.labels.as_ref() == Some(labels)
     }
 
     /// What is deleted of the series at the cursor.
-    fn deleted(&self, own: bool) -> &[Interval] {
-        let cursor = if own { &self.own } else { &self.shared };
+    fn deleted(&self, kind: Kind) -> &[Interval] {
+        let cursor = &self.cursors[kind as usize];
         let batch = &self.block.tables().batches[cursor.batch];
         let id = batch.members.get(cursor.slot);
         id.map_or(&[], |id| self.tombstones.of(id))
     }
 
-    /// Calls `take` for every page of the series at the cursor: its values, its times, the times
-    /// of its column, and where in `positions` the column starts.
+    /// Adds the histograms of the series at the cursor that are not deleted.
+    fn read_histograms(
+        &self,
+        kind: Kind,
+        scratch: &mut DecodeScratch,
+    ) -> Result<TimedHistograms, StorageError> {
+        let tables = self.block.tables();
+        let cursor = &self.cursors[kind as usize];
+        let batch = &tables.batches[cursor.batch];
+        let mut all = TimedHistograms::default();
+        for page in &tables.pages[tables.pages_of(cursor.batch)] {
+            if page.absent >> cursor.slot & 1 == 1 || page.size == 0 {
+                continue;
+            }
+            let (parsed, bytes) = self.block.page(batch, page)?;
+            let column = page.column.map(|column| self.block.column(column));
+            let column = column.transpose()?;
+            let times = column.as_ref().map_or(&[][..], |times| &times[..]);
+            let member = member_of(page, cursor.slot);
+            let every = (i64::MIN, i64::MAX);
+            parsed
+                .read_histograms(bytes, member, times, every, scratch, &mut all)
+                .map_err(|error| StorageError::Corrupt(error.to_string()))?;
+        }
+        let deleted = self.deleted(kind);
+        all.retain(|ms| !is_deleted(deleted, ms));
+        Ok(all)
+    }
+
+    /// Calls `take` for every page of the series at the cursor: its values with their starts, its
+    /// times, and where in `positions` the column starts.
     fn read(
         &self,
-        own: bool,
+        kind: Kind,
         values: &mut Vec<f64>,
         scratch: &mut DecodeScratch,
-        mut take: impl FnMut(&[f64], MemberTimes<'_>, usize) -> Result<(), StorageError>,
+        mut take: impl FnMut(Values<'_>, MemberTimes<'_>, usize) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         let tables = self.block.tables();
-        let cursor = if own { &self.own } else { &self.shared };
+        let cursor = &self.cursors[kind as usize];
         let batch = &tables.batches[cursor.batch];
         let mut column_start = 0;
         for page in &tables.pages[tables.pages_of(cursor.batch)] {
@@ -157,13 +216,29 @@ impl<'a> Input<'a> {
                 let times = parsed
                     .decode(bytes, member, scratch, values)
                     .map_err(|error| StorageError::Corrupt(error.to_string()))?;
-                take(values, times, column_start)?;
+                let starts = parsed.starts(member);
+                take(Values { values, starts }, times, column_start)?;
             }
             if let Some(column) = page.column {
                 column_start += tables.columns[column as usize].count as usize;
             }
         }
         Ok(())
+    }
+}
+
+/// Values of a page with their starts.
+struct Values<'a> {
+    values: &'a [f64],
+    starts: Option<&'a StartSteps>,
+}
+
+impl Values<'_> {
+    /// All in turn, each with its start or 0.
+    fn iter(&self) -> impl Iterator<Item = (f64, i64)> {
+        let start = |at| self.starts.map_or(0, |steps| steps.at(at));
+        let values = self.values.iter().enumerate();
+        values.map(move |(at, &value)| (value, start(at)))
     }
 }
 
@@ -177,13 +252,13 @@ impl<'a> MergeSource<'a> {
             labels: block.labels_reader(),
             group: 0,
             positions: Vec::new(),
-            shared: Cursor::default(),
-            own: Cursor::default(),
+            cursors: Default::default(),
         };
         MergeSource {
             inputs: blocks.iter().map(input).collect(),
             timestamps: Vec::new(),
             slots: Vec::new(),
+            starts: Vec::new(),
             values: Vec::new(),
             scratch: DecodeScratch::default(),
         }
@@ -195,37 +270,48 @@ impl<'a> MergeSource<'a> {
             inputs,
             timestamps,
             slots,
+            starts,
             values,
             scratch,
         } = self;
         let count = timestamps.len();
         slots.clear();
         slots.resize(count, 0.0);
+        starts.clear();
         out.present.clear();
         out.present.resize(count.div_ceil(64), 0);
-        for input in inputs.iter_mut().filter(|input| input.is_at(false, labels)) {
+        let at_labels = |input: &&mut Input<'_>| input.is_at(Kind::Shared, labels);
+        for input in inputs.iter_mut().filter(at_labels) {
             let positions = &input.positions;
-            let deleted = input.deleted(false);
+            let deleted = input.deleted(Kind::Shared);
             let present = &mut out.present;
-            let mut put = |at: usize, value: f64| {
+            let mut put = |at: usize, (value, start_ms): (f64, i64)| {
                 let at = *positions.get(at).ok_or_else(out_of_place)? as usize;
                 let gone = is_deleted(deleted, timestamps[at]);
                 if present[at / 64] >> (at % 64) & 1 == 0 && !gone {
                     present[at / 64] |= 1 << (at % 64);
                     slots[at] = value;
+                    set_start(starts, count, at, start_ms);
                 }
                 Ok(())
             };
-            input.read(false, values, scratch, |values, times, start| match times {
-                MemberTimes::Runs(runs) => {
-                    let places = runs.iter().flat_map(|&(first, end)| first..end);
-                    places
-                        .zip(values)
-                        .try_for_each(|(at, &v)| put(start + at as usize, v))
-                }
-                _ => (start..).zip(values).try_for_each(|(at, &v)| put(at, v)),
-            })?;
-            input.advance(false)?;
+            input.read(
+                Kind::Shared,
+                values,
+                scratch,
+                |values, times, start| match times {
+                    MemberTimes::Runs(runs) => {
+                        let places = runs.iter().flat_map(|&(first, end)| first..end);
+                        places
+                            .zip(values.iter())
+                            .try_for_each(|(at, v)| put(start + at as usize, v))
+                    }
+                    _ => (start..)
+                        .zip(values.iter())
+                        .try_for_each(|(at, v)| put(at, v)),
+                },
+            )?;
+            input.advance(Kind::Shared)?;
         }
         out.times = Times::Present;
         let present = &out.present;
@@ -236,6 +322,8 @@ impl<'a> MergeSource<'a> {
             .filter(|(at, _)| set(*at))
             .map(|(_, &value)| value);
         out.values.extend(kept);
+        let kept = starts.iter().enumerate().filter(|(at, _)| set(*at));
+        out.starts.extend(kept.map(|(_, &start_ms)| start_ms));
         Ok(())
     }
 
@@ -247,25 +335,61 @@ impl<'a> MergeSource<'a> {
             scratch,
             ..
         } = self;
-        let mut samples: Vec<(i64, f64)> = Vec::new();
-        for input in inputs.iter_mut().filter(|input| input.is_at(true, labels)) {
-            let deleted = input.deleted(true);
-            input.read(true, values, scratch, |values, times, _| {
+        let mut samples: Vec<(i64, (f64, i64))> = Vec::new();
+        let at_labels = |input: &&mut Input<'_>| input.is_at(Kind::Own, labels);
+        for input in inputs.iter_mut().filter(at_labels) {
+            let deleted = input.deleted(Kind::Own);
+            input.read(Kind::Own, values, scratch, |values, times, _| {
                 let MemberTimes::Own(times) = times else {
                     return Err(out_of_place());
                 };
-                let all = times.iter().copied().zip(values.iter().copied());
+                let all = times.iter().copied().zip(values.iter());
                 samples.extend(all.filter(|(time, _)| !is_deleted(deleted, *time)));
                 Ok(())
             })?;
-            input.advance(true)?;
+            input.advance(Kind::Own)?;
         }
         samples.sort_by_key(|&(time, _)| time);
         samples.dedup_by_key(|&mut (time, _)| time);
         out.times = Times::Own;
         out.own.clear();
         out.own.extend(samples.iter().map(|&(time, _)| time));
-        out.values.extend(samples.iter().map(|&(_, value)| value));
+        out.values
+            .extend(samples.iter().map(|&(_, (value, _))| value));
+        if samples.iter().any(|&(_, (_, start_ms))| start_ms != 0) {
+            let starts = samples.iter().map(|&(_, (_, start_ms))| start_ms);
+            out.starts.extend(starts);
+        }
+        Ok(())
+    }
+
+    /// Puts together the histograms of the series `labels`.
+    fn merge_histograms(
+        &mut self,
+        kind: Kind,
+        labels: &Labels,
+        out: &mut SeriesInput,
+    ) -> Result<(), StorageError> {
+        let mut all = TimedHistograms::default();
+        let at_labels = |input: &&mut Input<'_>| input.is_at(kind, labels);
+        for input in self.inputs.iter_mut().filter(at_labels) {
+            let from = all.len();
+            all.append(&input.read_histograms(kind, &mut self.scratch)?);
+            all.merge_tail(from);
+            input.advance(kind)?;
+        }
+        out.times = Times::Own;
+        if kind == Kind::Histograms {
+            out.times = Times::Present;
+            let mut positions = Vec::new();
+            place(&all.times, &self.timestamps, &mut positions);
+            out.present.clear();
+            out.present.resize(self.timestamps.len().div_ceil(64), 0);
+            for at in positions {
+                out.present[at as usize / 64] |= 1 << (at % 64);
+            }
+        }
+        (out.own, out.histograms, out.starts) = (all.times, all.column, all.starts);
         Ok(())
     }
 }
@@ -285,8 +409,7 @@ impl BlockSource for MergeSource<'_> {
         let mut columns: Vec<Vec<i64>> = Vec::new();
         for input in &mut self.inputs {
             let mut times = Vec::new();
-            input.shared = Cursor::default();
-            input.own = Cursor::default();
+            input.cursors = Default::default();
             if input.key() == Some(&group.key) {
                 for column in input.block.tables().columns_of(input.group) {
                     times.extend_from_slice(&input.block.column(column as u32)?);
@@ -307,20 +430,22 @@ impl BlockSource for MergeSource<'_> {
     }
 
     fn next_series(&mut self, series: &mut SeriesInput) -> Result<bool, BlockError> {
-        let cursors = self
-            .inputs
-            .iter()
-            .flat_map(|input| [(&input.shared, false), (&input.own, true)]);
-        let at = cursors.filter_map(|(cursor, own)| Some((cursor.labels.as_ref()?, own)));
-        let Some((labels, own)) = at.min() else {
+        let inputs = self.inputs.iter();
+        let cursors = inputs.flat_map(|input| input.cursors.iter().zip(KINDS));
+        let at = cursors.filter_map(|(cursor, kind)| Some((cursor.labels.as_ref()?, kind)));
+        let Some((labels, kind)) = at.min() else {
             return Ok(false);
         };
         let labels = labels.clone();
         series.values.clear();
-        if own {
-            self.merge_own(&labels, series)?;
-        } else {
-            self.merge_shared(&labels, series)?;
+        series.histograms.clear();
+        series.starts.clear();
+        match kind {
+            Kind::Shared => self.merge_shared(&labels, series)?,
+            Kind::Own => self.merge_own(&labels, series)?,
+            Kind::Histograms | Kind::OwnHistograms => {
+                self.merge_histograms(kind, &labels, series)?;
+            }
         }
         series.labels = labels;
         Ok(true)

@@ -81,6 +81,12 @@ impl TryFrom<String> for Ulid {
 pub struct BlockStats {
     /// Samples, staleness markers among them.
     pub num_samples: u64,
+    /// Those that are floats. Blocks of versions before 3 do not say so: there, all are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub num_float_samples: u64,
+    /// Those that are histograms.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub num_histogram_samples: u64,
     /// Series.
     pub num_series: u64,
     /// Columns of values: a series has one for each slice of time in which it has samples.

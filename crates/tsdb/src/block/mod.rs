@@ -19,6 +19,7 @@ mod cache;
 mod deleted;
 mod error;
 mod format;
+mod histogram_page;
 mod identity;
 mod index;
 mod index_build;
@@ -31,6 +32,7 @@ mod read;
 mod source;
 mod tables;
 mod write;
+mod write_histograms;
 
 pub use crate::histograms::{HistogramColumn, HistogramRef, TimedHistograms};
 pub use cache::PageCache;

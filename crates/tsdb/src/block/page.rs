@@ -1,9 +1,13 @@
 //! A page of values: the series of a batch in one slice of time.
 //!
+//! The kind says how times are kept; with 4 added to it, starts of counters follow the times. Of
+//! histograms, the columns are what [`super::histogram_page`] writes.
+//!
 //! ```text
-//! page  = 0 columns                  ; every member that is not absent has every time of the column
-//!       | 1 { presence } columns     ; some do not
-//!       | 2 { count ints } columns   ; times of their own
+//! page  = 0 [starts] columns                  ; every member that is there has every time of the column
+//!       | 1 { presence } [starts] columns     ; some do not
+//!       | 2 { count ints } [starts] columns   ; times of their own
+//! starts = { n { gap start }  }      ; of each member, from which of its samples on, which start
 //! presence = 0                       ; every time
 //!          | 1 bits                  ; a bit for each time of the column
 //!          | (n + 1) { gap length }  ; n runs of times
@@ -16,11 +20,16 @@ use codec::ints;
 use codec::varint::{self, Reader};
 use storage::Samples;
 
+use super::histogram_page::HistogramPage;
 use super::tables::COLUMN_VALUES_MAX;
+use crate::histograms::{HistogramColumn, TimedHistograms};
+use crate::merge::{pad_starts, set_start};
 
 const FULL: u8 = 0;
 const SOME: u8 = 1;
 const OWN: u8 = 2;
+/// Added to the kind of a page with starts.
+const STARTS: u8 = 4;
 
 /// The times of one member while a page is written.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +40,23 @@ pub(crate) enum MemberTimes<'a> {
     Own(&'a [i64]),
 }
 
+impl MemberTimes<'_> {
+    /// Appends them; `column` has the shared timestamps.
+    fn put(&self, column: &[i64], out: &mut Vec<i64>) -> Result<(), DecodeError> {
+        match self {
+            MemberTimes::Every => out.extend_from_slice(column),
+            MemberTimes::Runs(runs) => {
+                for &(first, end) in *runs {
+                    let run = column.get(first as usize..end as usize);
+                    out.extend_from_slice(run.ok_or(DecodeError("presence"))?);
+                }
+            }
+            MemberTimes::Own(times) => out.extend_from_slice(times),
+        }
+        Ok(())
+    }
+}
+
 /// Memory that writing pages works in.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
@@ -38,14 +64,92 @@ pub(crate) struct Scratch {
     pub(crate) ints: ints::Scratch,
 }
 
-/// Appends a page. `values` has the values of all members in turn, `counts` how many of each;
-/// `times` those of each, all of the shared kind or all [`MemberTimes::Own`].
+/// Appends a page of floats. `values` has the values of all members in turn, `counts` how many of
+/// each.
 pub(crate) fn encode(
-    times: &[MemberTimes<'_>],
-    column_count: usize,
+    times: &PageTimes<'_>,
     values: &[f64],
     counts: &[usize],
     scratch: &mut Scratch,
+    out: &mut Vec<u8>,
+) {
+    times.put(counts, &mut scratch.ints, out);
+    columns::encode(values, counts, &mut scratch.columns, out);
+}
+
+/// When the samples of a page are, and since when they count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageTimes<'a> {
+    /// Those of each member, all of the shared kind or all [`MemberTimes::Own`].
+    pub(crate) members: &'a [MemberTimes<'a>],
+    /// How many times the column has.
+    pub(crate) column_count: usize,
+    /// A start for each sample of all members in turn, or none.
+    pub(crate) starts: &'a [i64],
+}
+
+impl PageTimes<'_> {
+    /// Appends what a page begins with; `counts` says how many samples each member has.
+    pub(crate) fn put(&self, counts: &[usize], scratch: &mut ints::Scratch, out: &mut Vec<u8>) {
+        let kind_at = out.len();
+        put_times(self.members, self.column_count, scratch, out);
+        if self.starts.iter().all(|start_ms| *start_ms == 0) {
+            return;
+        }
+        out[kind_at] |= STARTS;
+        let mut left = self.starts;
+        for &count in counts {
+            let (of_member, rest) = left.split_at(count);
+            left = rest;
+            put_starts(of_member, out);
+        }
+    }
+}
+
+fn put_starts(starts: &[i64], out: &mut Vec<u8>) {
+    let before = |at: usize| at.checked_sub(1).map_or(0, |at| starts[at]);
+    let steps = || (0..starts.len()).filter(|&at| starts[at] != before(at));
+    varint::put(out, steps().count() as u64);
+    let mut last = 0;
+    for at in steps() {
+        varint::put(out, (at - last) as u64);
+        varint::put_signed(out, starts[at].wrapping_sub(before(at)));
+        last = at;
+    }
+}
+
+fn parse_starts(reader: &mut Reader<'_>, count: usize) -> Result<StartSteps, DecodeError> {
+    let steps = reader.count(count)?;
+    let (mut at, mut start_ms) = (0, 0i64);
+    let steps = (0..steps).map(|_| {
+        at += reader.count(count)?;
+        start_ms = start_ms.wrapping_add(reader.signed()?);
+        Ok((at as u32, start_ms))
+    });
+    steps.collect::<Result<_, _>>().map(StartSteps)
+}
+
+/// From which samples of a member on its counter has which start; 0 before the first.
+#[derive(Debug, Default)]
+pub(crate) struct StartSteps(Box<[(u32, i64)]>);
+
+impl StartSteps {
+    /// Whether no sample has one.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// That of a sample by its number.
+    pub(crate) fn at(&self, sample: usize) -> i64 {
+        let after = self.0.partition_point(|&(from, _)| from as usize <= sample);
+        after.checked_sub(1).map_or(0, |at| self.0[at].1)
+    }
+}
+
+fn put_times(
+    times: &[MemberTimes<'_>],
+    column_count: usize,
+    scratch: &mut ints::Scratch,
     out: &mut Vec<u8>,
 ) {
     if times.iter().all(|t| matches!(t, MemberTimes::Every)) {
@@ -57,7 +161,7 @@ pub(crate) fn encode(
                 continue;
             };
             varint::put(out, times.len() as u64);
-            ints::encode(times, &mut scratch.ints, out);
+            ints::encode(times, scratch, out);
         }
     } else {
         out.push(SOME);
@@ -68,7 +172,6 @@ pub(crate) fn encode(
             }
         }
     }
-    columns::encode(values, counts, &mut scratch.columns, out);
 }
 
 fn put_presence(runs: &[(u32, u32)], column_count: usize, out: &mut Vec<u8>) {
@@ -97,9 +200,17 @@ fn put_presence(runs: &[(u32, u32)], column_count: usize, out: &mut Vec<u8>) {
 pub(crate) struct ValuePage {
     times: Vec<Times>,
     counts: Vec<usize>,
-    columns: columns::Page,
+    /// Of each member; empty if none has any.
+    starts: Vec<StartSteps>,
+    body: Body,
     /// Where the columns start in the page's bytes.
     columns_at: usize,
+}
+
+#[derive(Debug)]
+enum Body {
+    Floats(columns::Page),
+    Histograms(HistogramPage),
 }
 
 #[derive(Debug)]
@@ -116,11 +227,13 @@ impl ValuePage {
         bytes: &[u8],
         present: usize,
         column_count: usize,
+        histograms: bool,
     ) -> Result<ValuePage, DecodeError> {
         let mut reader = Reader::new(bytes);
         let mut times = Vec::new();
         let mut counts = vec![column_count; present];
-        match reader.byte()? {
+        let kind = reader.byte()?;
+        match kind & !STARTS {
             FULL => {}
             SOME => {
                 for count in &mut counts {
@@ -142,11 +255,23 @@ impl ValuePage {
             }
             _ => return Err(DecodeError("page kind")),
         }
+        let mut starts = Vec::new();
+        if kind & STARTS != 0 {
+            for &count in &counts {
+                starts.push(parse_starts(&mut reader, count)?);
+            }
+        }
+        let columns_at = bytes.len() - reader.rest().len();
+        let body = match histograms {
+            false => Body::Floats(columns::Page::parse(reader.rest(), &counts)?),
+            true => Body::Histograms(HistogramPage::parse(reader.rest(), &counts)?),
+        };
         Ok(ValuePage {
             times,
-            columns: columns::Page::parse(reader.rest(), &counts)?,
             counts,
-            columns_at: bytes.len() - reader.rest().len(),
+            starts,
+            body,
+            columns_at,
         })
     }
 
@@ -161,7 +286,73 @@ impl ValuePage {
                 Times::Own(times) => 24 + 8 * times.len(),
             })
             .sum();
-        128 + times + 8 * self.counts.len() + self.columns.size_bytes()
+        let starts: usize = self
+            .starts
+            .iter()
+            .map(|steps| 16 + 16 * steps.0.len())
+            .sum();
+        let body = match &self.body {
+            Body::Floats(columns) => columns.size_bytes(),
+            Body::Histograms(page) => page.size_bytes(),
+        };
+        128 + times + starts + 8 * self.counts.len() + body
+    }
+
+    /// The starts of a present member's counter.
+    pub(crate) fn starts(&self, member: usize) -> Option<&StartSteps> {
+        self.starts.get(member).filter(|steps| !steps.is_empty())
+    }
+
+    fn times(&self, member: usize) -> MemberTimes<'_> {
+        match self.times.get(member) {
+            None | Some(Times::Every) => MemberTimes::Every,
+            Some(Times::Runs(runs)) => MemberTimes::Runs(runs),
+            Some(Times::Own(times)) => MemberTimes::Own(times),
+        }
+    }
+
+    /// Appends the histograms of a present member to `out` and gives where in time they lie.
+    pub(crate) fn decode_histograms(
+        &self,
+        bytes: &[u8],
+        member: usize,
+        scratch: &mut columns::DecodeScratch,
+        out: &mut HistogramColumn,
+    ) -> Result<MemberTimes<'_>, DecodeError> {
+        let Body::Histograms(page) = &self.body else {
+            return Err(DecodeError("page kind"));
+        };
+        let columns = bytes.get(self.columns_at..).ok_or(DecodeError("length"))?;
+        page.decode(columns, member, scratch, out)?;
+        Ok(self.times(member))
+    }
+
+    /// Appends the histograms of a present member from `min_ms` to `max_ms` to `out`. `column` has
+    /// the shared timestamps.
+    pub(crate) fn read_histograms(
+        &self,
+        bytes: &[u8],
+        member: usize,
+        column: &[i64],
+        (min_ms, max_ms): (i64, i64),
+        scratch: &mut columns::DecodeScratch,
+        out: &mut TimedHistograms,
+    ) -> Result<(), DecodeError> {
+        let mut found = HistogramColumn::default();
+        let times = self.decode_histograms(bytes, member, scratch, &mut found)?;
+        let mut all = Vec::with_capacity(found.len());
+        times.put(column, &mut all)?;
+        if all.len() != found.len() {
+            return Err(DecodeError("count"));
+        }
+        let starts = self.starts(member);
+        for (at, (&ms, histogram)) in all.iter().zip(found.iter()).enumerate() {
+            if (min_ms..=max_ms).contains(&ms) {
+                let start_ms = starts.map_or(0, |steps| steps.at(at));
+                out.push(ms, histogram, start_ms);
+            }
+        }
+        Ok(())
     }
 
     /// Appends the values of a present member to `values` and gives where in time they lie.
@@ -173,14 +364,12 @@ impl ValuePage {
         values: &mut Vec<f64>,
     ) -> Result<MemberTimes<'_>, DecodeError> {
         let count = *self.counts.get(member).ok_or(DecodeError("member"))?;
+        let Body::Floats(page) = &self.body else {
+            return Err(DecodeError("page kind"));
+        };
         let columns = bytes.get(self.columns_at..).ok_or(DecodeError("length"))?;
-        self.columns
-            .decode(columns, member, count, scratch, values)?;
-        Ok(match self.times.get(member) {
-            None | Some(Times::Every) => MemberTimes::Every,
-            Some(Times::Runs(runs)) => MemberTimes::Runs(runs),
-            Some(Times::Own(times)) => MemberTimes::Own(times),
-        })
+        page.decode(columns, member, count, scratch, values)?;
+        Ok(self.times(member))
     }
 
     /// Appends the samples of a present member from `min_ms` to `max_ms` to `out`. `column` has
@@ -196,28 +385,30 @@ impl ValuePage {
     ) -> Result<(), DecodeError> {
         let from = out.timestamps.len();
         debug_assert_eq!(from, out.values.len());
-        match self.decode(bytes, member, scratch, &mut out.values)? {
-            MemberTimes::Every => out.timestamps.extend_from_slice(column),
-            MemberTimes::Runs(runs) => {
-                for &(first, end) in runs {
-                    let run = column.get(first as usize..end as usize);
-                    out.timestamps
-                        .extend_from_slice(run.ok_or(DecodeError("presence"))?);
-                }
-            }
-            MemberTimes::Own(times) => out.timestamps.extend_from_slice(times),
-        }
-        if out.timestamps.len() != out.values.len() {
+        let times = self.decode(bytes, member, scratch, &mut out.values)?;
+        times.put(column, &mut out.timestamps)?;
+        let count = out.values.len();
+        if out.timestamps.len() != count {
             return Err(DecodeError("count"));
+        }
+        pad_starts(out);
+        if let Some(steps) = self.starts(member) {
+            for at in from..count {
+                set_start(&mut out.starts, count, at, steps.at(at - from));
+            }
         }
         // Cut what lies outside: first at the end, then at the start.
         let end = from + out.timestamps[from..].partition_point(|&t| t <= max_ms);
         out.timestamps.truncate(end);
         out.values.truncate(end);
+        out.starts.truncate(end);
         let start = from + out.timestamps[from..].partition_point(|&t| t < min_ms);
         if start > from {
             out.timestamps.drain(from..start);
             out.values.drain(from..start);
+            if !out.starts.is_empty() {
+                out.starts.drain(from..start);
+            }
         }
         Ok(())
     }

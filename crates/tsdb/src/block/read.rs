@@ -20,10 +20,11 @@ use super::index::{Index, LabelsReader};
 use super::page::ValuePage;
 use super::tables::{Batch, Members, PageEntry, Tables};
 use super::{BlockError, BlockMeta, DATA_FILE, INDEX_FILE, META_FILE, identity};
+use crate::histograms::TimedHistograms;
 use crate::identity::{Identity, IdentityKeys};
-use crate::merge::{Mark, sort_tail, truncate};
+use crate::merge::{Mark, doubt, sort_tail, truncate};
 use crate::select;
-use crate::tombstones::{Tombstones, leave_out};
+use crate::tombstones::{Tombstones, is_deleted, leave_out};
 
 /// An open block. Cheap to share; files are mapped and stay readable after the folder is removed.
 #[derive(Debug)]
@@ -66,9 +67,14 @@ impl Block {
         let (meta, meta_size) = read_meta(disk, dir)?;
         let data_path = dir.join(DATA_FILE);
         let data = FileReader::open(disk, &data_path, DATA_MAGIC)?;
+        let version = meta.promontory_format;
+        if data.version() != version {
+            return Err(BlockError::other_version(&data_path));
+        }
         let number = cache.register();
+        let index_path = dir.join(INDEX_FILE);
         let (index, tables) =
-            Index::open(disk, &dir.join(INDEX_FILE), meta.min_time, cache, number)?;
+            Index::open(disk, &index_path, meta.min_time, cache, number, version)?;
         let end = tables
             .pages
             .iter()
@@ -341,7 +347,8 @@ impl Block {
         let members = member_of(page, batch.members.len());
         let parsed = self.cache.get_or_load(self.number, page.offset, || {
             let bytes = self.data.page(page.offset, page.size as usize)?;
-            let parsed = ValuePage::parse(bytes, members, column_count as usize)?;
+            let count = column_count as usize;
+            let parsed = ValuePage::parse(bytes, members, count, batch.histograms)?;
             let size = parsed.size_bytes();
             Ok((parsed, size))
         });
@@ -391,6 +398,47 @@ fn read_meta(disk: &dyn Disk, dir: &Path) -> Result<(BlockMeta, u64), BlockError
 }
 
 impl BlockSeries {
+    /// Its histograms from `min_ms` to `max_ms`, both included, as they are stored: with whole
+    /// counts, if they have such.
+    ///
+    /// # Errors
+    /// If a page of them is damaged.
+    pub fn read_histograms(
+        &self,
+        min_ms: i64,
+        max_ms: i64,
+    ) -> Result<TimedHistograms, StorageError> {
+        let block = &self.block;
+        let mut all = TimedHistograms::default();
+        let mut scratch = DecodeScratch::default();
+        let mut result = Ok(());
+        let mut batch_before = std::ptr::null();
+        block.pages_of(self.id, |batch, page, slot| {
+            let outside = page.first_ms > max_ms || page.last_ms < min_ms;
+            if result.is_err() || outside || !batch.histograms {
+                return;
+            }
+            let from = all.len();
+            result = block.page(batch, page).and_then(|(values, bytes)| {
+                let column = page.column.map(|column| block.column(column)).transpose()?;
+                let times = column.as_ref().map_or(&[][..], |times| &times[..]);
+                let (member, range) = (member_of(page, slot), (min_ms, max_ms));
+                values
+                    .read_histograms(bytes, member, times, range, &mut scratch, &mut all)
+                    .map_err(|error| block.corrupt(error))
+            });
+            if !std::ptr::eq(batch_before, batch) {
+                all.merge_tail(from);
+            }
+            batch_before = batch;
+        });
+        result?;
+        all.merge_tail(0);
+        let deleted = block.tombstones.load();
+        all.retain(|ms| !is_deleted(deleted.of(self.id), ms));
+        Ok(all)
+    }
+
     /// The block that it is in.
     #[must_use]
     pub fn block(&self) -> &Arc<Block> {
@@ -424,10 +472,12 @@ impl Block {
         let start = Mark::of(out);
         let mut scratch = DecodeScratch::default();
         let mut result = Ok(());
+        let mut batch_before = std::ptr::null();
         block.pages_of(id, |batch, page, slot| {
             if result.is_err() || page.first_ms > max_ms || page.last_ms < min_ms {
                 return;
             }
+            let from = out.histograms.len();
             result = read_page(
                 block,
                 (batch, page, slot),
@@ -435,6 +485,12 @@ impl Block {
                 &mut scratch,
                 out,
             );
+            // Histograms of different batches do not know of each other.
+            let continues = std::ptr::eq(batch_before, batch) || from == start.histograms;
+            if let Some((_, first)) = out.histograms.get_mut(from).filter(|_| !continues) {
+                doubt(first);
+            }
+            batch_before = batch;
         });
         if result.is_err() {
             truncate(out, start);
@@ -457,7 +513,18 @@ fn read_page(
     let (values, bytes) = block.page(batch, page)?;
     let column = page.column.map(|column| block.column(column)).transpose()?;
     let times = column.as_ref().map_or(&[][..], |times| &times[..]);
+    let member = member_of(page, slot);
+    if !batch.histograms {
+        let read = values.read(bytes, member, times, range, scratch, out);
+        return read.map_err(|error| block.corrupt(error));
+    }
+    let mut found = TimedHistograms::default();
     values
-        .read(bytes, member_of(page, slot), times, range, scratch, out)
-        .map_err(|error| block.corrupt(error))
+        .read_histograms(bytes, member, times, range, scratch, &mut found)
+        .map_err(|error| block.corrupt(error))?;
+    for (at, (&ms, histogram)) in found.times.iter().zip(found.column.iter()).enumerate() {
+        let start_ms = found.starts.get(at).copied().unwrap_or(0);
+        out.push_histogram(ms, Arc::new(histogram.to_float()), start_ms);
+    }
+    Ok(())
 }

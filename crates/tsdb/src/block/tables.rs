@@ -13,7 +13,8 @@
 //! tables  = n { group } n { column } n { batch } n { page }
 //! group   = n { name value } columns batches
 //! column  = size count first-less-last's-first span
-//! batch   = flags members [pages] [{ id-less-last }]     ; flags: 1 own times, 2 lists its members
+//! batch   = flags members [pages] [{ id-less-last }]     ; flags: 1 own times, 2 lists its members,
+//!                                                        ; 4 histograms
 //! page    = size absent [first-less-min span]            ; the latter with own times only
 //! ```
 //! All numbers are varints, those named "less" signed; `absent` has a bit for each member of the
@@ -53,6 +54,8 @@ pub(crate) struct Batch {
     pub(crate) group: u32,
     /// Whether its series have times of their own.
     pub(crate) own: bool,
+    /// Whether their samples are histograms.
+    pub(crate) histograms: bool,
     pub(crate) members: Members,
     /// Its pages: from `pages` to that of the next batch.
     pub(crate) pages: u32,
@@ -154,7 +157,8 @@ impl Tables {
         put(out, self.batches.len());
         for (at, batch) in self.batches.iter().enumerate() {
             let listed = matches!(batch.members, Members::List(_));
-            out.push(u8::from(batch.own) | u8::from(listed) << 1);
+            let histograms = u8::from(batch.histograms) << 2;
+            out.push(u8::from(batch.own) | u8::from(listed) << 1 | histograms);
             put(out, batch.members.len());
             if batch.own {
                 put(out, self.pages_of(at).len());
@@ -294,6 +298,9 @@ fn decode_batches(
         .flat_map(|(group, shape)| vec![(group, shape.0); shape.1]);
     for (group, columns) in of_group {
         let flags = reader.byte()?;
+        if flags > 7 {
+            return Err(DecodeError("batch"));
+        }
         let own = flags & 1 == 1;
         let count = reader.count(BATCH_SERIES_MAX)?;
         let page_count = if own { small(reader)? } else { columns as u32 };
@@ -320,6 +327,7 @@ fn decode_batches(
         tables.batches.push(Batch {
             group,
             own,
+            histograms: flags & 4 != 0,
             members,
             pages,
         });

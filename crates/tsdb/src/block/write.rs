@@ -12,10 +12,11 @@ use model::Labels;
 
 use super::format::{DATA_MAGIC, FORMAT_VERSION, FileWriter, INDEX_MAGIC};
 use super::index_build::IndexBuilder;
-use super::page::{self, MemberTimes};
+use super::page::{self, MemberTimes, PageTimes};
 use super::tables::{
     BATCH_SERIES_MAX, Batch, COLUMN_VALUES_MAX, Column, Group, Members, PageEntry, Tables,
 };
+use super::write_histograms::PendingHistograms;
 use super::{
     BlockError, BlockMeta, BlockSource, BlockStats, Compaction, DATA_FILE, GroupInput, INDEX_FILE,
     META_FILE, SeriesInput, Times, Ulid,
@@ -186,6 +187,8 @@ struct Pending {
     run_ends: Vec<usize>,
     /// Own: times of all in turn, as long as `values`.
     own: Vec<i64>,
+    /// Starts of all in turn, as long as `values`; none as long as all are 0.
+    starts: Vec<i64>,
 }
 
 impl Pending {
@@ -196,6 +199,27 @@ impl Pending {
         self.runs.clear();
         self.run_ends.clear();
         self.own.clear();
+        self.starts.clear();
+    }
+
+    /// Adds values with their starts, which may be none.
+    fn push(&mut self, labels: &Labels, values: &[f64], starts: &[i64]) {
+        self.labels.push(labels.clone());
+        if !starts.is_empty() {
+            self.starts.resize(self.values.len(), 0);
+            self.starts.extend_from_slice(starts);
+        }
+        self.values.extend_from_slice(values);
+        if !self.starts.is_empty() {
+            self.starts.resize(self.values.len(), 0);
+        }
+        self.ends.push(self.values.len());
+        self.run_ends.push(self.runs.len());
+    }
+
+    /// Starts of some values, if there are any.
+    fn starts_of(&self, range: std::ops::Range<usize>) -> &[i64] {
+        self.starts.get(range).unwrap_or(&[])
     }
 
     fn range(ends: &[usize], at: usize) -> std::ops::Range<usize> {
@@ -215,17 +239,19 @@ impl Pending {
     }
 }
 
-struct DataWriter {
-    file: FileWriter,
-    tables: Tables,
+pub(super) struct DataWriter {
+    pub(super) file: FileWriter,
+    pub(super) tables: Tables,
     index: IndexBuilder,
-    stats: BlockStats,
+    pub(super) stats: BlockStats,
     min_ms: i64,
     max_ms: i64,
-    chunk_max: usize,
+    pub(super) chunk_max: usize,
     shared: Pending,
     own: Pending,
-    scratch: page::Scratch,
+    /// Histograms with shared times, and with times of their own.
+    pub(super) histograms: [PendingHistograms; 2],
+    pub(super) scratch: page::Scratch,
     slice: SliceScratch,
 }
 
@@ -233,6 +259,7 @@ struct DataWriter {
 #[derive(Default)]
 struct SliceScratch {
     values: Vec<f64>,
+    starts: Vec<i64>,
     counts: Vec<usize>,
     runs: Vec<(u32, u32)>,
     /// For each present member its runs in `runs`; an empty range for every time.
@@ -251,12 +278,13 @@ impl DataWriter {
             chunk_max: params.samples_per_chunk_max.clamp(1, COLUMN_VALUES_MAX),
             shared: Pending::default(),
             own: Pending::default(),
+            histograms: Default::default(),
             scratch: page::Scratch::default(),
             slice: SliceScratch::default(),
         }
     }
 
-    fn check_times(&self, times: &[i64]) -> Result<(), BlockError> {
+    pub(super) fn check_times(&self, times: &[i64]) -> Result<(), BlockError> {
         if !times.is_sorted_by(|a, b| a < b) {
             return Err(BlockError::Input("timestamps are not ascending"));
         }
@@ -292,8 +320,15 @@ impl DataWriter {
     }
 
     fn add(&mut self, group: &GroupInput, series: &SeriesInput) -> Result<(), BlockError> {
-        if series.values.is_empty() {
+        if series.values.is_empty() && series.histograms.is_empty() {
             return Ok(());
+        }
+        let count = series.values.len() + series.histograms.len();
+        if !series.starts.is_empty() && series.starts.len() != count {
+            return Err(BlockError::Input("as many starts as times are needed"));
+        }
+        if !series.histograms.is_empty() {
+            return self.add_histograms(group, series);
         }
         if series.labels.is_empty() {
             return Err(BlockError::Input("a series without labels"));
@@ -320,17 +355,17 @@ impl DataWriter {
             return Err(BlockError::Input("as many values as times are needed"));
         }
         let pending = if own { &mut self.own } else { &mut self.shared };
-        pending.labels.push(series.labels.clone());
-        pending.values.extend_from_slice(&series.values);
-        pending.ends.push(pending.values.len());
-        pending.run_ends.push(pending.runs.len());
+        pending.push(&series.labels, &series.values, &series.starts);
         self.stats.num_samples += series.values.len() as u64;
+        self.stats.num_float_samples += series.values.len() as u64;
         Ok(())
     }
 
     fn end_group(&mut self) -> Result<(), BlockError> {
         self.flush(false)?;
-        self.flush(true)
+        self.flush(true)?;
+        self.flush_histograms(false)?;
+        self.flush_histograms(true)
     }
 
     /// Writes the pending series as a batch.
@@ -338,7 +373,7 @@ impl DataWriter {
         let pending = if own { &mut self.own } else { &mut self.shared };
         let pending = std::mem::take(pending);
         if !pending.labels.is_empty() {
-            self.start_batch(&pending, own)?;
+            self.start_batch(&pending.labels, own, false)?;
             if own {
                 self.write_own(&pending)?;
             } else {
@@ -351,10 +386,15 @@ impl DataWriter {
         Ok(())
     }
 
-    fn start_batch(&mut self, pending: &Pending, own: bool) -> Result<(), BlockError> {
+    pub(super) fn start_batch(
+        &mut self,
+        all: &[Labels],
+        own: bool,
+        histograms: bool,
+    ) -> Result<(), BlockError> {
         let first = self.index.len();
-        let mut ids = Vec::with_capacity(pending.labels.len());
-        for labels in &pending.labels {
+        let mut ids = Vec::with_capacity(all.len());
+        for labels in all {
             ids.push(self.index.series(labels)?.0);
         }
         self.stats.num_series = u64::from(self.index.len());
@@ -362,6 +402,7 @@ impl DataWriter {
         self.tables.batches.push(Batch {
             group: self.tables.groups.len() as u32 - 1,
             own,
+            histograms,
             members: if all_new {
                 Members::Range(first, ids.len() as u32)
             } else {
@@ -411,6 +452,7 @@ impl DataWriter {
     fn put_page(&mut self, column_count: usize) -> Result<u32, BlockError> {
         let SliceScratch {
             values,
+            starts,
             counts,
             runs,
             members,
@@ -419,17 +461,22 @@ impl DataWriter {
             return Ok(0);
         }
         self.stats.num_chunks += counts.len() as u64;
-        let times: Vec<MemberTimes<'_>> = members
+        let members: Vec<MemberTimes<'_>> = members
             .iter()
             .map(|range| match range.is_empty() {
                 true => MemberTimes::Every,
                 false => MemberTimes::Runs(&runs[range.clone()]),
             })
             .collect();
+        let times = PageTimes {
+            members: &members,
+            column_count,
+            starts,
+        };
         let scratch = &mut self.scratch;
         let size = self
             .file
-            .page(|out| page::encode(&times, column_count, values, counts, scratch, out))?;
+            .page(|out| page::encode(&times, values, counts, scratch, out))?;
         u32::try_from(size).map_err(|_| BlockError::Input("a page of 4 GiB"))
     }
 
@@ -442,6 +489,7 @@ impl DataWriter {
         for chunk in 0..longest.div_ceil(self.chunk_max) {
             let (mut absent, mut times) = (0u64, Vec::new());
             self.slice.values.clear();
+            self.slice.starts.clear();
             self.slice.counts.clear();
             let (mut first_ms, mut last_ms) = (i64::MAX, i64::MIN);
             for at in 0..pending.labels.len() {
@@ -455,18 +503,26 @@ impl DataWriter {
                 self.slice
                     .values
                     .extend_from_slice(&pending.values[from..to]);
+                self.slice
+                    .starts
+                    .extend_from_slice(pending.starts_of(from..to));
                 self.slice.counts.push(to - from);
                 first_ms = first_ms.min(pending.own[from]);
                 last_ms = last_ms.max(pending.own[to - 1]);
                 times.push(MemberTimes::Own(&pending.own[from..to]));
             }
             let (values, counts) = (&self.slice.values, &self.slice.counts);
+            let times = PageTimes {
+                members: &times,
+                column_count: 0,
+                starts: &self.slice.starts,
+            };
             self.stats.num_chunks += counts.len() as u64;
             let offset = self.file.position();
             let scratch = &mut self.scratch;
             let size = self
                 .file
-                .page(|out| page::encode(&times, 0, values, counts, scratch, out))?;
+                .page(|out| page::encode(&times, values, counts, scratch, out))?;
             let size = u32::try_from(size).map_err(|_| BlockError::Input("a page of 4 GiB"))?;
             self.tables.pages.push(PageEntry {
                 offset,
@@ -483,7 +539,7 @@ impl DataWriter {
 
 /// Appends the runs of set bits below `count`; gives how many bits are set. Every bit set gives
 /// no run.
-fn add_runs(present: &[u64], count: usize, runs: &mut Vec<(u32, u32)>) -> usize {
+pub(super) fn add_runs(present: &[u64], count: usize, runs: &mut Vec<(u32, u32)>) -> usize {
     let start = runs.len();
     let bit = |at: usize| {
         present
@@ -529,6 +585,7 @@ impl SliceScratch {
         to: u32,
     ) -> u64 {
         self.values.clear();
+        self.starts.clear();
         self.counts.clear();
         self.runs.clear();
         self.members.clear();
@@ -558,8 +615,10 @@ impl SliceScratch {
                 absent |= 1 << at;
                 continue;
             }
+            let range = *next_value..*next_value + count;
             self.values
-                .extend_from_slice(&pending.values[*next_value..*next_value + count]);
+                .extend_from_slice(&pending.values[range.clone()]);
+            self.starts.extend_from_slice(pending.starts_of(range));
             *next_value += count;
             self.counts.push(count);
             self.members.push(start..self.runs.len());

@@ -51,7 +51,7 @@ pub(crate) struct Open<'a> {
 impl Open<'_> {
     /// Of what kind the chunk is.
     pub(crate) fn kind(&self) -> Kind {
-        let plain = self.histograms.open_min_ms().is_none() && self.starts.is_empty();
+        let plain = self.histograms.open_min_ms().is_none() && self.starts.is_sealed();
         if plain { Kind::Chunk } else { Kind::WideChunk }
     }
 }

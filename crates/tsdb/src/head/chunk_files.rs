@@ -251,9 +251,10 @@ impl ChunkFiles {
     }
 
     /// Whether the file of this number has lost chunks before `end`. A file that is gone was
-    /// removed.
+    /// removed; its number is not used again, or the new file would seem to have lost them.
     pub(crate) fn is_shorter(&self, number: u64, end: u64) -> bool {
-        let writer = self.writer.lock();
+        let mut writer = self.writer.lock();
+        writer.number = writer.number.max(number);
         writer.ends.get(&number).is_some_and(|found| *found < end)
     }
 

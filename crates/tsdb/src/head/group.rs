@@ -80,6 +80,8 @@ pub(crate) struct State {
     side_count: usize,
     pub(crate) histograms: Histograms,
     starts: Starts,
+    /// Segment of the oldest batch that is in blocks and on which open histograms or starts stand.
+    wide_from: Option<u64>,
     pub(crate) late: LateSamples,
     /// What is deleted of the samples in order, by slot.
     pub(crate) tombstones: Arc<Tombstones>,
@@ -126,6 +128,7 @@ impl Group {
             side_count: 0,
             histograms: Histograms::default(),
             starts: Starts::default(),
+            wide_from: None,
             late: LateSamples::default(),
             tombstones: Arc::default(),
             open_from: None,
@@ -243,7 +246,7 @@ impl State {
         let mut backs = Vec::new();
         for histogram in &taken.histograms {
             let base = self.histograms.chain(histogram.slot);
-            let base = base.filter(|_| !histogram.again);
+            let base = base.filter(|_| !histogram.again && self.open_from.is_some());
             let from = bytes.len();
             let before = base.map(|(_, before)| (&before.layout, &*before.words));
             item::put(&mut bytes, before, taken.histogram(histogram));
@@ -300,6 +303,10 @@ impl State {
         segment: u64,
     ) {
         self.sequence = self.sequence.max(prepared.sequence);
+        if self.open_from.is_none() {
+            // What replay has found of batches in blocks.
+            self.starts.seal();
+        }
         for sample in &taken.late {
             self.add_late(*sample, (prepared.sequence, epoch));
         }
@@ -448,7 +455,10 @@ impl State {
 
     /// The oldest segment of the log that is still needed.
     pub(crate) fn needs_segment(&self) -> Option<u64> {
-        let open = self.open_from.map(|(_, segment)| segment);
+        let open = self.open_from.map(|(_, segment)| match self.wide_from {
+            Some(older) => segment.min(older),
+            None => segment,
+        });
         open.into_iter().chain(self.unsaved_from).min()
     }
 
@@ -507,7 +517,8 @@ impl State {
         self.sides = Sides::default();
         self.side_count = 0;
         self.histograms.forget_open();
-        self.starts.clear();
+        self.starts.seal();
+        self.wide_from = None;
         self.add_chunk(Arc::new(chunk));
     }
 
@@ -554,6 +565,12 @@ impl State {
         }
         self.replayed = part.sequence;
         if sealed {
+            if self.open_from.is_none() {
+                self.starts.seal();
+            }
+            for step in &part.wide.starts {
+                self.starts.carry(*step);
+            }
             return true;
         }
         // What is sealed on the way to this part must not claim to hold it.
@@ -648,8 +665,12 @@ impl State {
         if histograms.is_empty() && starts.is_empty() {
             return true;
         }
-        // Even those that are in blocks: later ones in the log stand on them.
-        self.begin_batch(part.sequence, of.segment, part.at_ms);
+        let mut at_ms = histograms.iter().map(|found| found.at_ms);
+        if at_ms.any(|ms| ms >= of.valid_ms) {
+            self.begin_batch(part.sequence, of.segment, part.at_ms);
+        } else {
+            self.wide_from.get_or_insert(of.segment);
+        }
         let mut complete = true;
         for found in histograms {
             let base = match found.back {

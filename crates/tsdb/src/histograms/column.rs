@@ -177,6 +177,14 @@ impl TimedHistograms {
         }
     }
 
+    /// Adds all of `more` at the end.
+    pub(crate) fn append(&mut self, more: &TimedHistograms) {
+        for (at, histogram) in more.column.iter().enumerate() {
+            let start_ms = more.starts.get(at).copied().unwrap_or(0);
+            self.push(more.times[at], histogram, start_ms);
+        }
+    }
+
     /// Keeps so many of the first ones.
     pub(crate) fn truncate(&mut self, count: usize) {
         self.times.truncate(count);

@@ -9,7 +9,6 @@
 //! holds between it and the one before. Whoever takes one out or puts one in between sets the next
 //! one's to unknown.
 
-#[allow(dead_code, reason = "blocks of histograms are next")]
 mod column;
 pub(crate) mod item;
 mod layout;

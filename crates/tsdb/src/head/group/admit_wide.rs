@@ -286,6 +286,15 @@ impl State {
         }
     }
 
+    fn is_news(&self, step: &StartStep) -> bool {
+        // What replay has found of batches in blocks counts as sealed.
+        let open = self.is_open() || self.starts.is_sealed();
+        match open {
+            true => self.starts.is_news(step.slot, step.start_ms),
+            false => true,
+        }
+    }
+
     /// Finds out what changes of starts, after all samples were taken. A sample without a start
     /// after one that had one is a change, too.
     pub(crate) fn take_starts(&self, batch_ms: i64, taken: &mut Taken) {
@@ -317,7 +326,7 @@ impl State {
         steps.extend(others.map(|(slot, at_ms)| step(slot, at_ms)));
         // All of a slot in the batch have the same start: the first of them is the change.
         let mut seen: hashbrown::HashSet<u32> = hashbrown::HashSet::new();
-        steps.retain(|step| step.start_ms != self.starts.last(step.slot) && seen.insert(step.slot));
+        steps.retain(|step| self.is_news(step) && seen.insert(step.slot));
         taken.starts = steps;
     }
 }
