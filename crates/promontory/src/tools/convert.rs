@@ -9,9 +9,10 @@
 
 use std::collections::BTreeMap;
 
+use model::histogram::HistogramError;
 use model::{Labels, METRIC_NAME};
 use promblock::{Block, Error, Head, Sample, Value};
-use storage::StorageError;
+use storage::{HistogramValue, StorageError};
 use tsdb::block::{BlockError, BlockSource, GroupInput, SeriesInput, Times};
 
 /// Series of Prometheus by their place.
@@ -73,10 +74,10 @@ impl Origin for HeadPart<'_> {
 /// What was found on the way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// Numbers.
-    pub(super) floats: u64,
-    /// Histograms, all left out.
-    pub(super) histograms: u64,
+    /// Numbers, and histograms unless they are left out.
+    pub(super) samples: u64,
+    /// Histograms that are left out.
+    pub(super) left_out: u64,
 }
 
 /// An origin as the source of a block.
@@ -88,9 +89,11 @@ pub(super) struct Conversion<'a, O> {
     group: usize,
     /// Series read of the group.
     read: usize,
-    /// Whether histograms are left out; else they are an error.
+    /// Whether histograms are left out.
     without_histograms: bool,
     shared: Vec<i64>,
+    /// The histograms of the series that was read last, which come as a series of their own.
+    histograms: SeriesInput,
     pub(super) found: Found,
     /// Told of every series read.
     progress: &'a mut dyn FnMut(),
@@ -116,6 +119,7 @@ impl<'a, O: Origin> Conversion<'a, O> {
             read: 0,
             without_histograms,
             shared: Vec::new(),
+            histograms: SeriesInput::default(),
             found: Found::default(),
             progress,
         })
@@ -139,37 +143,62 @@ impl<'a, O: Origin> Conversion<'a, O> {
         Ok(())
     }
 
-    /// Fills `series`; whether it has numbers.
-    fn read_series(&mut self, place: usize, series: &mut SeriesInput) -> Result<bool, BlockError> {
+    /// Fills `series` with numbers, and `self.histograms` with what else there is.
+    fn read_series(&mut self, place: usize, series: &mut SeriesInput) -> Result<(), BlockError> {
+        let histograms = &mut self.histograms;
+        series.clear();
+        histograms.clear();
         series.labels = self.origin.labels(place).map_err(source)?;
-        series.own.clear();
-        series.values.clear();
-        let mut histogram: Option<i64> = None;
-        let mut histograms = 0;
-        let mut push = |sample: Sample| match sample.value {
-            Value::Float(value) => {
-                series.own.push(sample.timestamp_ms);
-                series.values.push(value);
-            }
-            Value::Histogram(_) | Value::IntegerHistogram(_) => {
-                histograms += 1;
-                histogram.get_or_insert(sample.timestamp_ms);
+        histograms.labels = series.labels.clone();
+        let (mut left_out, mut invalid) = (0, None);
+        let mut push = |sample: Sample| {
+            let (at, start) = (sample.timestamp_ms, sample.start_timestamp_ms);
+            let value = match &sample.value {
+                Value::Float(value) => {
+                    push_time(series, at, start);
+                    return series.values.push(*value);
+                }
+                Value::Histogram(value) => HistogramValue::Float(value),
+                Value::IntegerHistogram(value) => HistogramValue::Integer(value),
+            };
+            if self.without_histograms {
+                left_out += 1;
+            } else if let Err(error) = validate(value) {
+                invalid.get_or_insert((at, error));
+            } else {
+                push_time(histograms, at, start);
+                histograms.histograms.push_value(value);
             }
         };
         self.origin.samples(place, &mut push).map_err(source)?;
-        self.found.floats += series.values.len() as u64;
-        self.found.histograms += histograms;
-        if let Some(at) = histogram
-            && !self.without_histograms
-        {
+        if let Some((at, error)) = invalid {
             return Err(BlockError::Source(StorageError::Limit(format!(
-                "series {} has a native histogram at {at}, which cannot be stored yet; \
-                 --without-histograms leaves them out",
+                "series {} has a histogram at {at} that cannot be stored: {error}; \
+                 --without-histograms leaves histograms out",
                 series.labels
             ))));
         }
+        self.found.samples += (series.values.len() + histograms.histograms.len()) as u64;
+        self.found.left_out += left_out;
         series.times = times_of(&self.shared, series);
-        Ok(!series.values.is_empty())
+        histograms.times = times_of(&self.shared, histograms);
+        Ok(())
+    }
+}
+
+/// Adds a time, and the start of the counter if any of the series has one.
+fn push_time(series: &mut SeriesInput, timestamp_ms: i64, start_ms: i64) {
+    if start_ms != 0 || !series.starts.is_empty() {
+        series.starts.resize(series.own.len(), 0);
+        series.starts.push(start_ms);
+    }
+    series.own.push(timestamp_ms);
+}
+
+fn validate(value: HistogramValue<'_>) -> Result<(), HistogramError> {
+    match value {
+        HistogramValue::Integer(histogram) => histogram.validate(),
+        HistogramValue::Float(histogram) => histogram.validate(),
     }
 }
 
@@ -212,6 +241,11 @@ impl<O: Origin> BlockSource for Conversion<'_, O> {
     }
 
     fn next_series(&mut self, series: &mut SeriesInput) -> Result<bool, BlockError> {
+        if !self.histograms.histograms.is_empty() {
+            std::mem::swap(series, &mut self.histograms);
+            self.histograms.clear();
+            return Ok(true);
+        }
         loop {
             let (_, places) = &self.groups[self.group - 1];
             let Some(place) = places.get(self.read).copied() else {
@@ -219,7 +253,13 @@ impl<O: Origin> BlockSource for Conversion<'_, O> {
             };
             self.read += 1;
             (self.progress)();
-            if self.read_series(place as usize, series)? {
+            self.read_series(place as usize, series)?;
+            if !series.values.is_empty() {
+                return Ok(true);
+            }
+            if !self.histograms.histograms.is_empty() {
+                std::mem::swap(series, &mut self.histograms);
+                self.histograms.clear();
                 return Ok(true);
             }
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use disk::{Disk, RealDisk};
-use model::Labels;
+use model::{FloatHistogram, Histogram, Labels};
 use promblock::{BlockWriter, Sample, Value, WriterOptions};
 use storage::{Queryable as _, Samples, SelectHints, StorageStatus as _};
 use tsdb::Db;
@@ -110,7 +110,8 @@ fn export_range(
     Ok(count)
 }
 
-/// Numbers and histograms in one row, by time.
+/// Numbers and histograms in one row, by time. Histograms that count in whole numbers, as nearly
+/// all do, are such.
 pub(super) fn in_order(samples: &Samples) -> impl Iterator<Item = Sample> + '_ {
     let at = |timestamp_ms, value| Sample {
         timestamp_ms,
@@ -123,7 +124,13 @@ pub(super) fn in_order(samples: &Samples) -> impl Iterator<Item = Sample> + '_ {
         .peekable();
     let histograms = samples.histograms.iter();
     let mut histograms = histograms
-        .map(move |(time, value)| at(*time, Value::Histogram(Box::new((**value).clone()))))
+        .map(move |(time, value)| {
+            let value = match whole(value) {
+                Some(whole) => Value::IntegerHistogram(Box::new(whole)),
+                None => Value::Histogram(Box::new((**value).clone())),
+            };
+            at(*time, value)
+        })
         .peekable();
     std::iter::from_fn(move || match (floats.peek(), histograms.peek()) {
         (Some(float), Some(histogram)) if histogram.timestamp_ms < float.timestamp_ms => {
@@ -131,5 +138,34 @@ pub(super) fn in_order(samples: &Samples) -> impl Iterator<Item = Sample> + '_ {
         }
         (Some(_), _) => floats.next(),
         (None, _) => histograms.next(),
+    })
+}
+
+/// The same histogram, if all that it counts are whole numbers that a float has exactly.
+fn whole(histogram: &FloatHistogram) -> Option<Histogram> {
+    /// From here on not every whole number is a float.
+    const EXACT_END: f64 = 9_007_199_254_740_992.0;
+    let exact = |count: f64| {
+        let is_whole = (0.0..EXACT_END).contains(&count) && count.trunc() == count;
+        is_whole.then_some(count as u64)
+    };
+    let all = |counts: &[f64]| -> Option<Vec<i64>> {
+        let counts = counts.iter();
+        counts
+            .map(|&count| exact(count).map(u64::cast_signed))
+            .collect()
+    };
+    Some(Histogram {
+        counter_reset_hint: histogram.counter_reset_hint,
+        schema: histogram.schema,
+        zero_threshold: histogram.zero_threshold,
+        zero_count: exact(histogram.zero_count)?,
+        count: exact(histogram.count)?,
+        sum: histogram.sum,
+        positive_spans: histogram.positive_spans.clone(),
+        negative_spans: histogram.negative_spans.clone(),
+        positive_buckets: all(&histogram.positive_buckets)?,
+        negative_buckets: all(&histogram.negative_buckets)?,
+        custom_values: histogram.custom_values.clone(),
     })
 }

@@ -38,7 +38,8 @@ pub(super) struct Done {
     pub(super) written: usize,
     pub(super) passed_over: usize,
     pub(super) samples: u64,
-    pub(super) histograms: u64,
+    /// Histograms that were left out.
+    pub(super) left_out: u64,
 }
 
 /// A block that is to be written.
@@ -61,7 +62,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<
     writeln!(
         out,
         "{} blocks written, {} there already, {} samples, {} histograms left out",
-        done.written, done.passed_over, done.samples, done.histograms
+        done.written, done.passed_over, done.samples, done.left_out
     )?;
     Ok(())
 }
@@ -256,12 +257,12 @@ fn write<O: Origin>(
     let meta = write_block(&RealDisk, target, &params, &mut source)?;
     let found = source.found;
     let written = meta.as_ref().map_or(0, |meta| meta.stats.num_samples);
-    if written != found.floats {
-        bail!("{} samples read, but {written} written", found.floats);
+    if written != found.samples {
+        bail!("{} samples read, but {written} written", found.samples);
     }
     done.written += usize::from(meta.is_some());
-    done.samples += found.floats;
-    done.histograms += found.histograms;
+    done.samples += found.samples;
+    done.left_out += found.left_out;
     Ok(meta)
 }
 

@@ -29,7 +29,7 @@ const USAGE: &str = "usage: promontory tsdb <command> [<args> ...]
 
 Commands:
   import <prometheus data folder>  Copy all samples of a stopped Prometheus into the data folder.
-      --without-histograms         Leave native histograms out instead of refusing them.
+      --without-histograms         Leave native histograms out.
   export <new folder>              Write all samples as blocks that Prometheus reads.
       --format=prometheus
   create-blocks-from openmetrics <file> [<data folder>]

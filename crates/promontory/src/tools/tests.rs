@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use disk::{Disk, RealDisk};
-use model::Labels;
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Span};
+use model::{Histogram, Labels};
 use promblock::{BlockWriter, DataDir, Sample, Ulid, Value, WriterOptions};
 
 use super::arguments::Arguments;
@@ -69,12 +70,13 @@ fn lines(dir: &Path) -> Vec<String> {
             let series = series.unwrap();
             for sample in block.samples(&series) {
                 let sample = sample.unwrap();
-                let Value::Float(value) = sample.value else {
-                    panic!("{sample:?}");
+                let value = match &sample.value {
+                    Value::Float(value) => format!("{:x}", value.to_bits()),
+                    Value::Histogram(h) => format!("{h:?} {:x}", h.sum.to_bits()),
+                    Value::IntegerHistogram(h) => format!("{h:?} {:x}", h.sum.to_bits()),
                 };
-                let bits = value.to_bits();
                 lines.push(format!(
-                    "{} {} {bits:x}",
+                    "{} {} {value}",
                     series.labels(),
                     sample.timestamp_ms
                 ));
@@ -219,12 +221,108 @@ fn what_was_imported_is_listed_dumped_analyzed_and_verified() {
     assert!(inspect::verify(&arguments(&[path]), &mut Vec::new()).is_err());
 }
 
+/// Of whole numbers, more than a float can tell apart among them; of floats; with custom bounds;
+/// gauges; with markers, and with numbers in between.
+fn histograms() -> Vec<(Labels, Vec<Sample>)> {
+    let spans = |length| vec![Span { offset: -2, length }];
+    let whole = |n: i64| Histogram {
+        schema: 3,
+        zero_threshold: 0.001,
+        zero_count: 1,
+        count: 1 + 3 * n.unsigned_abs(),
+        sum: n as f64 * 0.3,
+        positive_spans: spans(2),
+        positive_buckets: vec![n, 2 * n],
+        ..Histogram::default()
+    };
+    let custom = |n: i64| Histogram {
+        schema: CUSTOM_BUCKETS_SCHEMA,
+        zero_threshold: 0.0,
+        zero_count: 0,
+        count: 3 * n.unsigned_abs(),
+        positive_spans: vec![Span {
+            offset: 0,
+            length: 2,
+        }],
+        custom_values: vec![0.5],
+        ..whole(n)
+    };
+    let float = |n: i64| {
+        let mut float = whole(n).to_float();
+        float.count += 0.5;
+        float.zero_count += 0.5;
+        float
+    };
+    let stale = || Histogram {
+        sum: model::STALE_NAN,
+        ..Histogram::default()
+    };
+    let gauge = |n: i64| Histogram {
+        counter_reset_hint: CounterResetHint::Gauge,
+        ..whole(100 - n)
+    };
+    let integers = |histogram| Value::IntegerHistogram(Box::new(histogram));
+    let of = |name: &str, value: &dyn Fn(i64) -> Value| {
+        let labels = [("__name__", name), ("instance", "a"), ("job", "node")];
+        let sample = |n: i64| Sample {
+            timestamp_ms: START_MS + n * 15_000,
+            start_timestamp_ms: 0,
+            value: value(n),
+        };
+        let samples = (0..90).map(sample).collect();
+        (Labels::from_pairs(labels), samples)
+    };
+    vec![
+        of("h_custom", &|n| integers(custom(n))),
+        of("h_float", &|n| Value::Histogram(Box::new(float(n)))),
+        of("h_gauge", &|n| integers(gauge(n))),
+        of("h_mixed", &|n| match n / 10 % 3 {
+            0 => integers(whole(n)),
+            1 => Value::Float(n as f64),
+            _ => Value::Histogram(Box::new(float(n))),
+        }),
+        of("h_resets", &|n| integers(whole(n % 25))),
+        of("h_whole", &|n| match n {
+            40 => integers(stale()),
+            n => integers(whole(n << 20)),
+        }),
+    ]
+}
+
 #[test]
-fn histograms_are_refused_unless_told_to_leave_them_out() {
+fn histograms_go_there_and_back_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, target, back) = ["prometheus", "ours", "back"]
+        .map(|name| dir.path().join(name))
+        .into();
+    let mut all = contents();
+    all.extend(histograms());
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    write(&source, 1, &all);
+    let samples: usize = all.iter().map(|(_, samples)| samples.len()).sum();
+    let done = import::import(&source, &target, false, &mut Vec::new()).unwrap();
+    assert_eq!((done.samples, done.left_out), (samples as u64, 0));
+    let exported = export::export(&target, &back, &mut Vec::new()).unwrap();
+    assert_eq!(exported, samples as u64);
+    assert_eq!(lines(&back), lines(&source));
+
+    let without = dir.path().join("without");
+    let done = import::import(&source, &without, true, &mut Vec::new()).unwrap();
+    let all = histograms();
+    let all = all.iter().flat_map(|(_, samples)| samples);
+    let count = all.filter(|sample| !matches!(sample.value, Value::Float(_)));
+    assert_eq!(done.left_out, count.count() as u64);
+}
+
+#[test]
+fn a_histogram_that_cannot_be_is_refused_unless_left_out() {
     let dir = tempfile::tempdir().unwrap();
     let (source, target) = (dir.path().join("prometheus"), dir.path().join("ours"));
     let mut contents = contents();
-    let value = Value::Histogram(Box::default());
+    let value = Value::IntegerHistogram(Box::new(Histogram {
+        count: 5,
+        ..Histogram::default()
+    }));
     contents.push((
         Labels::from_pairs([("__name__", "zz")]),
         vec![Sample {
@@ -239,7 +337,7 @@ fn histograms_are_refused_unless_told_to_leave_them_out() {
         "{error:#}"
     );
     let done = import::import(&source, &target, true, &mut Vec::new()).unwrap();
-    assert_eq!((done.written, done.histograms), (1, 1));
+    assert_eq!((done.written, done.left_out), (1, 1));
 }
 
 /// What Prometheus 3.14 wrote, and answered: `crates/promblock/compat/README.md`.

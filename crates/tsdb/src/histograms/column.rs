@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use model::histogram::CounterResetHint;
+use storage::HistogramValue;
 
-use super::{HistogramRef, Layout};
+use super::{HistogramRef, Layout, hint_after, put_words};
 
 /// Histograms in order of time, without their times. They lie in one line of words; a layout is
 /// kept once for all that follow each other with it.
@@ -100,6 +101,26 @@ impl HistogramColumn {
         self.begin_run(histogram.layout);
         self.hints.push(histogram.hint);
         self.words.extend_from_slice(histogram.words);
+    }
+
+    /// Adds one at the end as it was exposed. Whether the counter was reset before it is found out
+    /// from the one before.
+    pub fn push_value(&mut self, value: HistogramValue<'_>) {
+        let layout = Arc::new(Layout::of(value));
+        let mut words = Vec::with_capacity(layout.words());
+        put_words(value, &mut words);
+        let given = match value {
+            HistogramValue::Integer(histogram) => histogram.counter_reset_hint,
+            HistogramValue::Float(histogram) => histogram.counter_reset_hint,
+        };
+        let unknown = HistogramRef {
+            layout: &layout,
+            hint: CounterResetHint::Unknown,
+            words: &words,
+        };
+        let before = self.len().checked_sub(1).and_then(|last| self.get(last));
+        let hint = hint_after(before, given, unknown);
+        self.push(HistogramRef { hint, ..unknown });
     }
 
     fn begin_run(&mut self, layout: &Arc<Layout>) {
