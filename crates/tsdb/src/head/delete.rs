@@ -66,11 +66,12 @@ impl Head {
     }
 }
 
-/// Appends a record.
+/// Appends a record, twice: if it were lost, what was deleted would be back.
 fn put(out: &mut Vec<u8>, group: u32, all: &[Deleted]) {
     let start = frame::begin(out, Kind::Delete);
     record::put_delete(out, group, all);
     frame::finish(out, start);
+    out.extend_from_within(start..);
 }
 
 /// Appends the tombstones of a group, for a checkpoint.
