@@ -51,13 +51,14 @@ async fn exemplars_come_with_the_time_of_their_sample_or_their_own() {
     let server = server(features, &[&page]);
     server.run_s(15.0).await;
     let found = besides(&server);
+    // The five series of the report are there before.
     let stamp_ms = server.times_ms("g")[0];
     assert_eq!(
         found[0],
-        format!("0 {{t=\"0\", u=\"2\"}} 0.5 at {stamp_ms}")
+        format!("5 {{t=\"0\", u=\"2\"}} 0.5 at {stamp_ms}")
     );
     // Some time in 1970.
-    assert!(found[1].starts_with("2 {t=\"1\"} 0.5 at -"), "{found:?}");
+    assert!(found[1].starts_with("7 {t=\"1\"} 0.5 at -"), "{found:?}");
     assert!(found[1].ends_with(" own"), "{found:?}");
 }
 
@@ -90,11 +91,12 @@ async fn metadata_comes_when_it_is_news() {
     let first = "counter \"how long\" \"seconds\"";
     let then = "counter \"how long it took\" \"seconds\"";
     server.run_s(10.0).await;
-    // The series of the start is of no family; the gauge has no help.
+    // The five of the report are there before, the series of the start is of no family, and the
+    // gauge has no help.
     let expected = [
-        format!("0 {first}"),
-        format!("2 {first}"),
-        "3 gauge \"\" \"\"".to_owned(),
+        format!("5 {first}"),
+        format!("7 {first}"),
+        "8 gauge \"\" \"\"".to_owned(),
     ];
     assert_eq!(besides(&server), expected);
     server.run_s(10.0).await;
