@@ -709,6 +709,15 @@ impl State {
         bytes.flatten().for_each(|bytes| bytes.release());
     }
 
+    /// Forgets what replay knows of histograms that have newer ones in chunks; those are recalled
+    /// when they are asked for.
+    pub(crate) fn forget_overtaken(&mut self) {
+        let wide = self.chunks.iter().filter(|chunk| chunk.head.has_extras());
+        if let Some(sequence) = wide.map(|chunk| chunk.head.sequences.1).max() {
+            self.histograms.forget_until(sequence);
+        }
+    }
+
     /// Spans of what is in chunks, after they were found on disk.
     pub(crate) fn span_chunks(&mut self, files: &ChunkFiles) -> Result<(), codec::DecodeError> {
         for chunk in &self.chunks {

@@ -238,6 +238,15 @@ impl Histograms {
         }
     }
 
+    /// Forgets the newest ones of batches up to `sequence`, unless they are open: replay has found
+    /// them in the log, and newer ones of their slots are in chunks, which it passes over.
+    pub(crate) fn forget_until(&mut self, sequence: u64) {
+        self.slots.retain(|_, slot| {
+            let is_newer = |last: &Last| last.sequence > sequence;
+            !slot.open.times.is_empty() || slot.last.as_ref().is_some_and(is_newer)
+        });
+    }
+
     /// Forgets a slot.
     pub(crate) fn remove(&mut self, slot: u32) {
         self.slots.remove(&slot);

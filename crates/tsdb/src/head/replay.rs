@@ -106,6 +106,7 @@ impl Head {
             if let Err(error) = state.span_chunks(&self.files) {
                 self.note_corruption("chunk", error);
             }
+            state.forget_overtaken();
             state.free_gone(segment);
             state.max_ms
         });
