@@ -4,7 +4,8 @@
 //! server had at some moment between the call and its return: the server only adds to files and
 //! adds and removes whole ones, it removes one only when everything of it lies in others, and so
 //! the files of the beginning are whole together if none of them is gone at the end. If one is, all
-//! is read again.
+//! is read again. So it is if there is a new checkpoint: that stands for files which the server is
+//! about to remove, as chunks have what they had, maybe in a file that was read before.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -17,6 +18,7 @@ use disk::{Disk, ReadOnlyDisk};
 use crate::block::Ulid;
 use crate::db::{Db, OpenError};
 use crate::options::Options;
+use crate::wal::CHECKPOINT_PREFIX;
 
 /// A server removes files when it has written a block, every few minutes at most.
 const ATTEMPTS_MAX: usize = 10;
@@ -50,7 +52,8 @@ impl Db {
             let shared: Arc<dyn Disk> = Arc::new(ReadOnlyDisk::new(Arc::clone(&disk)));
             let registry = telemetry::Registry::new(Arc::clone(&clock));
             let opened = Db::open(shared, options.clone(), Arc::clone(&clock), &registry);
-            if before.is_subset(&list()?) {
+            let after = list()?;
+            if before.is_subset(&after) && checkpoints(&before).eq(checkpoints(&after)) {
                 return opened;
             }
         }
@@ -60,6 +63,14 @@ impl Db {
             source: io::Error::other("its files changed all the time"),
         })
     }
+}
+
+fn checkpoints(names: &BTreeSet<PathBuf>) -> impl Iterator<Item = &PathBuf> {
+    let is_checkpoint = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(CHECKPOINT_PREFIX))
+    };
+    names.iter().filter(move |path| is_checkpoint(path))
 }
 
 /// What samples lie in: blocks, files of the log, files of chunks.

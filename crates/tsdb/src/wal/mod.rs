@@ -25,7 +25,7 @@ use crate::room::Room;
 /// First bytes of every segment, the format's version last.
 pub(crate) const SEGMENT_HEADER: &[u8; 8] = b"PMONWAL\x01";
 /// Prefix of checkpoints; the number of the first segment to read after it follows.
-const CHECKPOINT_PREFIX: &str = "checkpoint.";
+pub(crate) const CHECKPOINT_PREFIX: &str = "checkpoint.";
 /// So many segments' bytes are written before the log is cut although no block was.
 const SEGMENTS_DUE: u64 = 2;
 /// And so many times what a checkpoint takes: checkpoints are a fifth of all writes at most.
