@@ -1,5 +1,7 @@
 //! Blocks as a whole: what is written is what is read, whatever the data, the disk and the bits do.
 
+mod version3;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
