@@ -52,7 +52,9 @@ pub struct RestartResult {
     pub whole: Duration,
     /// Resident memory before the kill.
     pub rss_before_bytes: u64,
-    /// The most resident memory until `whole`.
+    /// The most resident memory until the server was ready.
+    pub rss_peak_at_ready_bytes: u64,
+    /// The most resident memory until `whole`, pages that the first queries mapped among it.
     pub rss_peak_bytes: u64,
     /// What was held before the kill.
     pub before: Held,
@@ -194,6 +196,7 @@ impl Restart<'_> {
         let began = Instant::now();
         let (mut server, _) = ingest::spawn(self.name, self.binary, self.scratch, self.config)?;
         let (mut ready, mut first_answer) = (None, None);
+        let mut peak_at_ready = 0;
         let is_ready = format!("{}/-/ready", server.url);
         let whole = loop {
             if began.elapsed() > REPLAY_MAX {
@@ -202,6 +205,12 @@ impl Restart<'_> {
             server.still_runs()?;
             if ready.is_none() && get(&is_ready).await.is_ok_and(|(status, _)| status == 200) {
                 ready = Some(began.elapsed());
+                // Before any query: what it reads of mapped files would be in it.
+                peak_at_ready = server.usage()?.rss_peak_bytes;
+            }
+            if ready.is_none() {
+                tokio::time::sleep(POLL).await;
+                continue;
             }
             // Refused and empty answers are what is waited out.
             let scrapes = ask(&server, SCRAPES, self.at_ms).await.unwrap_or(0);
@@ -223,6 +232,7 @@ impl Restart<'_> {
             first_answer: first_answer.unwrap_or(whole),
             whole,
             rss_before_bytes: 0,
+            rss_peak_at_ready_bytes: peak_at_ready,
             rss_peak_bytes: usage.rss_peak_bytes,
             before: after,
             after,
@@ -253,7 +263,7 @@ async fn ask(server: &Server, query: &str, at_ms: i64) -> anyhow::Result<u64> {
 fn write_table(out: &mut impl Write, results: &[RestartResult]) -> anyhow::Result<()> {
     writeln!(
         out,
-        "{:<12} {:<6} {:>7} {:>8} {:>9} {:>9} {:>10} {:>8} {:>9} {:>11} {:>8}",
+        "{:<12} {:<6} {:>7} {:>8} {:>9} {:>9} {:>10} {:>8} {:>8} {:>9} {:>11} {:>8}",
         "server",
         "after",
         "stop s",
@@ -261,6 +271,7 @@ fn write_table(out: &mut impl Write, results: &[RestartResult]) -> anyhow::Resul
         "answer s",
         "whole s",
         "before MB",
+        "ready MB",
         "peak MB",
         "series",
         "samples",
@@ -270,7 +281,7 @@ fn write_table(out: &mut impl Write, results: &[RestartResult]) -> anyhow::Resul
         let missing = i128::from(row.before.samples) - i128::from(row.after.samples);
         writeln!(
             out,
-            "{:<12} {:<6} {:>7.2} {:>8.2} {:>9.2} {:>9.2} {:>10.1} {:>8.1} {:>9} {:>11} {:>8}",
+            "{:<12} {:<6} {:>7.2} {:>8.2} {:>9.2} {:>9.2} {:>10.1} {:>8.1} {:>8.1} {:>9} {:>11} {:>8}",
             row.name,
             if row.killed { "kill" } else { "stop" },
             row.stop.as_secs_f64(),
@@ -278,6 +289,7 @@ fn write_table(out: &mut impl Write, results: &[RestartResult]) -> anyhow::Resul
             row.first_answer.as_secs_f64(),
             row.whole.as_secs_f64(),
             row.rss_before_bytes as f64 / 1e6,
+            row.rss_peak_at_ready_bytes as f64 / 1e6,
             row.rss_peak_bytes as f64 / 1e6,
             row.after.series,
             row.after.samples,
