@@ -17,7 +17,7 @@ fn rows(text: &str, answer: &str) -> Vec<Row> {
     let mut fields: Vec<(&str, String)> = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         if let Some(rest) = line.strip_prefix("    ") {
-            let (_, value) = fields.last_mut().unwrap();
+            let (_, value) = fields.last_mut().expect("a row begins with a key");
             if !value.is_empty() {
                 value.push('\n');
             }
@@ -47,11 +47,11 @@ fn is_key(text: &str) -> bool {
 /// A JSON string without its quotes and escapes.
 fn unquoted(json: &str) -> String {
     let inner = json.strip_prefix('"').and_then(|j| j.strip_suffix('"'));
-    let mut chars = inner.unwrap().chars();
+    let mut chars = inner.expect("quotes").chars();
     let mut text = String::new();
     while let Some(c) = chars.next() {
         text.push(match c {
-            '\\' => match chars.next().unwrap() {
+            '\\' => match chars.next().expect("what is escaped") {
                 'n' => '\n',
                 'r' => '\r',
                 't' => '\t',
