@@ -224,7 +224,13 @@ fn part(expr: &Expr, times: QueryTimes) -> Result<Part, QueryError> {
                 QueryError::Execution(format!("function \"{name}\" is not supported yet"))
             })?;
             let args = call.args.iter().map(|arg| part(arg, times));
-            let args = args.collect::<Result<Vec<Part>, QueryError>>()?;
+            let mut args = args.collect::<Result<Vec<Part>, QueryError>>()?;
+            // Whose sample's times are asked for, nothing is interpolated.
+            if matches!(function, Function::Timestamp | Function::StartTimestamp)
+                && let Kind::Selector(selector) = &mut args[0].node.kind
+            {
+                selector.reach = Reach::Inside;
+            }
             let all_invariant = args.iter().all(|arg| arg.invariant);
             // The time of a sample does not move if the selector is pinned.
             let of_pinned = matches!(function, Function::Timestamp)

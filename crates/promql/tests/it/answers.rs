@@ -37,6 +37,14 @@ fn selectors_look_back_and_windows_are_open_at_the_left() {
 }
 
 #[test]
+fn the_time_of_a_sample_is_not_interpolated() {
+    let b = bench(&["m 1 _ 3 _ 7"]);
+    b.at(1, "m smoothed", r#"{__name__="m"} 2"#);
+    b.at(1, "timestamp(m smoothed)", "{} 0");
+    b.at(3, "timestamp(m anchored offset 30s)", "{} 120");
+}
+
+#[test]
 fn operators() {
     let b = bench(&[
         r#"a{x="1",y="p"} 1 2 3"#,
