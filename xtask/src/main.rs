@@ -23,6 +23,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   e2e                drive the page in headless Chromium against the server scraping a node_exporter
   conformance        upstream's test data; PROMONTORY_CONFORMANCE names its folder
   compare            the same scrapes and queries to Promontory and Prometheus; PROMETHEUS names its binary
+  generated          random queries to Promontory and Prometheus over the same blocks: --seed --queries
+                     --features --wait-seconds; PROMETHEUS names its binary
   migrate            the data of a real Prometheus into our format and back; PROMETHEUS and PROMTOOL
                      name its binaries
   bench ingest       CPU, memory and disk of scraping a fleet: --hosts --containers --interval --seconds
@@ -64,6 +66,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
         "e2e" => e2e(),
         "conformance" => conformance(),
         "compare" => compare(),
+        "generated" => generated(rest),
         "migrate" => migrate(),
         "bench" => bench(rest),
         "kill" => proof::kill(rest),
@@ -237,6 +240,19 @@ fn compare() -> anyhow::Result<()> {
     bench_binary("compare", &arguments)
 }
 
+/// Asks both servers random queries.
+fn generated(arguments: &[String]) -> anyhow::Result<()> {
+    let prometheus = prometheus();
+    if !has(&prometheus) {
+        println!("skipped: no {prometheus} here; PROMETHEUS names another binary");
+        return Ok(());
+    }
+    let promontory = server("bench-fast")?.display().to_string();
+    let mut all = vec!["--promontory", &promontory, "--prometheus", &prometheus];
+    all.extend(arguments.iter().map(String::as_str));
+    bench_binary("generated", &all)
+}
+
 /// Carries the data of a Prometheus over and back.
 fn migrate() -> anyhow::Result<()> {
     let prometheus = prometheus();
@@ -353,5 +369,6 @@ fn ci() -> anyhow::Result<()> {
     test()?;
     conformance()?;
     compare()?;
+    generated(&[])?;
     e2e()
 }

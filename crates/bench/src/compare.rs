@@ -204,7 +204,7 @@ async fn both_saw_every_page(ours: &Server, theirs: &Server) -> anyhow::Result<(
     Ok(())
 }
 
-async fn major_version(server: &Server) -> anyhow::Result<u32> {
+pub(crate) async fn major_version(server: &Server) -> anyhow::Result<u32> {
     let answer = json(server, "/api/v1/status/buildinfo").await?;
     let version = answer["data"]["version"].as_str().unwrap_or_default();
     // A build from source without release flags says nothing: take it for the newest.

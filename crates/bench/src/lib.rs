@@ -9,6 +9,7 @@ pub mod backfill;
 pub mod compare;
 pub mod e2e;
 pub mod fleet;
+pub mod generated;
 pub mod ingest;
 pub mod migrate;
 mod page;

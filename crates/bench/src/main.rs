@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use bench::compare::{self, CompareOptions};
 use bench::e2e;
 use bench::fleet::FleetOptions;
+use bench::generated::{self, GeneratedOptions};
 use bench::ingest::{self, IngestOptions};
 use bench::migrate::{self, MigrateOptions};
 use bench::query::{self, QueryOptions};
@@ -38,7 +39,7 @@ async fn main() -> ExitCode {
 async fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
     let (command, rest) = arguments
         .split_first()
-        .context("ingest, restart, query, storage, record, compare, migrate or e2e?")?;
+        .context("ingest, restart, query, storage, record, compare, generated, migrate or e2e?")?;
     let mut options = Options::parse(rest)?;
     let mut out = std::io::stdout();
     let passed = match command.as_str() {
@@ -79,6 +80,18 @@ async fn dispatch(arguments: &[String]) -> anyhow::Result<bool> {
             };
             options.none_left()?;
             compare::run(&run, &mut out).await?.different.is_empty()
+        }
+        "generated" => {
+            let run = GeneratedOptions {
+                promontory: options.path("promontory")?,
+                prometheus: options.path("prometheus")?,
+                seed: options.number("seed", 1)?,
+                queries: options.number("queries", 2_500)?,
+                features: options.0.remove("features").unwrap_or_default(),
+                wait: Duration::from_secs(options.number("wait-seconds", 0)?),
+            };
+            options.none_left()?;
+            generated::run(&run, &mut out).await?
         }
         "migrate" => {
             let run = MigrateOptions {

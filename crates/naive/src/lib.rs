@@ -8,10 +8,13 @@
 //! Floats only, without native histograms and experimental syntax. Functions whose results depend
 //! on a mathematical library, and those on strings and dates, are left out: they have no state over
 //! steps that could go wrong. What is left out is refused.
+//!
+//! [`random`] has data and queries for comparing engines, this one's and those of whole servers.
 
 mod aggregate;
 mod binary;
 mod histogram;
+pub mod random;
 mod range;
 
 use std::collections::BTreeMap;

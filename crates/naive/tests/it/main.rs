@@ -8,16 +8,13 @@
     reason = "a test that cannot go on is to fail where it stands"
 )]
 
-mod data;
-mod queries;
-
 use std::fmt::Write as _;
 
 use fastrand::Rng;
+use naive::random::{self, DataOptions, Dialect};
 use naive::{Matrix, Naive, Refusal, Starts};
 use promql::{Engine, EngineOptions, QueryOptions, Value};
 use promql_syntax::ParseOptions;
-use queries::Order;
 use storage::memory::MemoryStore;
 
 /// Data sets; each is asked [`QUERIES`] queries.
@@ -52,15 +49,15 @@ fn engine_and_oracle_agree_to_the_bit() {
     let mut failures = 0;
     for seed in first..first + count {
         let mut rng = Rng::with_seed(seed);
-        let data = data::random(&mut rng);
-        let starts = data::random_starts(&mut rng, &data);
-        let store = data::store(&data, &starts);
+        let data = random::data(&mut rng, DataOptions::default());
+        let starts = random::starts(&mut rng, &data);
+        let store = store(&data, &starts);
         let with_starts = rng.bool();
         let engine = &engines[usize::from(with_starts)];
         let used = with_starts.then_some(&starts);
         for _ in 0..QUERIES {
             let steps = Steps::random(&mut rng);
-            let query = queries::random(&mut rng, steps.order());
+            let query = random::query(&mut rng, steps.dialect());
             match compare(engine, &store, (&data, used), &query, steps) {
                 Ok(Agreed::Points(points)) => with_data += usize::from(points > 0),
                 Ok(Agreed::Error) => errors += 1,
@@ -89,7 +86,7 @@ struct Steps {
 
 impl Steps {
     fn random(rng: &mut Rng) -> Steps {
-        let start_ms = data::START_MS + rng.i64(-60_000..data::SPAN_MS);
+        let start_ms = random::START_MS + rng.i64(-60_000..random::SPAN_MS);
         let step_ms = [1_000, 7_000, 15_000, 60_000, 133_337][rng.usize(..5)];
         let count = if rng.u8(..4) == 0 { 0 } else { rng.i64(1..25) };
         Steps {
@@ -103,13 +100,28 @@ impl Steps {
         self.start_ms == self.end_ms
     }
 
-    fn order(self) -> Order {
+    fn dialect(self) -> Dialect {
+        let dialect = Dialect::CORE | Dialect::EDGES | Dialect::STARTS;
         if self.is_single() {
-            Order::Defined
+            dialect | Dialect::ORDER
         } else {
-            Order::OfSelectorsOnly
+            dialect
         }
     }
+}
+
+/// The data for the engine.
+fn store(data: &Matrix, starts: &Starts) -> MemoryStore {
+    let store = MemoryStore::new();
+    for (labels, samples) in data {
+        let of_series = starts.get(labels);
+        for &(time_ms, value) in samples {
+            let start_ms = of_series.and_then(|starts| starts.get(&time_ms));
+            let start_ms = start_ms.copied().unwrap_or(0);
+            store.insert_with_start(labels, time_ms, value, start_ms);
+        }
+    }
+    store
 }
 
 enum Agreed {
