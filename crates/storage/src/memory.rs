@@ -342,7 +342,7 @@ fn capped(set: BTreeSet<String>, limit: usize) -> Vec<String> {
 impl Querier for MemoryQuerier {
     fn select(
         &self,
-        _sorted: bool,
+        sorted: bool,
         hints: &SelectHints,
         matchers: &[Matcher],
     ) -> Result<SeriesSet, StorageError> {
@@ -354,8 +354,13 @@ impl Querier for MemoryQuerier {
         let found = self.matching(matchers).into_iter().take(limit);
         let series = found
             .map(|(labels, column)| Box::new(MemorySeries { labels, column }) as Box<dyn Series>);
+        let mut series: Vec<_> = series.collect();
+        // Whoever does not ask for an order must not count on one.
+        if !sorted {
+            series.reverse();
+        }
         Ok(SeriesSet {
-            series: series.collect(),
+            series,
             warnings: Vec::new(),
         })
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use gocompat::strconv::{format_float_f, quote};
 use model::{Labels, LabelsBuilder, METRIC_NAME};
 
-use super::{Evaluator, Result, Scope, execution, text};
+use super::{Evaluator, Result, Scope, execution, sort_by_labels, text};
 use crate::aggregate::{Accumulator, Fold};
 use crate::annotations::Annotations;
 use crate::column::{ABSENT, Column, Scalar, Series, is_metadata_label, is_present};
@@ -212,6 +212,10 @@ impl<'q> Evaluator<'q> {
                 drop_name: accumulator.drop_name,
                 column: accumulator.finish(&parameter.values, &mut notes),
             });
+        }
+        // Their order would be that in which storage happened to give the series.
+        if outside && !fold.depends_on_order() {
+            sort_by_labels(&mut series, self.shared.pool, |series| &series.labels);
         }
         self.annotations.merge(annotations);
         self.set(series)

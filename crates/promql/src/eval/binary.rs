@@ -6,10 +6,11 @@ use gocompat::math;
 use promql_syntax::ast::{BinaryOp, Cardinality};
 
 use super::matching::{Matcher, set_operation};
-use super::{Evaluator, Result, Scope, fixes_name, unexpected};
+use super::{Evaluator, Result, Scope, fixes_name, sort_by_labels, unexpected};
 use crate::annotations::{Annotations, Position};
-use crate::column::{Column, Scalar};
+use crate::column::{Column, Scalar, Series};
 use crate::context::EVALUATION;
+use crate::error::QueryError;
 use crate::flow::Flow;
 use crate::native::operators;
 use crate::plan::{Binary, Node, Type};
@@ -142,11 +143,17 @@ impl<'q> Evaluator<'q> {
             set_operation(binary.op, &binary.matching, left, right, steps)
         } else {
             let swapped = binary.matching.cardinality == Cardinality::OneToMany;
-            let (many, one) = if swapped {
+            let (mut many, one) = if swapped {
                 (right, left)
             } else {
                 (left, right)
             };
+            let has_histograms = |of: &[Series]| of.iter().any(|s| s.column.has_histograms());
+            let one_is_plain = !has_histograms(&one);
+            // Of what is said at a step only the last counts.
+            if !scope.ordered && (!one_is_plain || has_histograms(&many)) {
+                sort_by_labels(&mut many, self.shared.pool, |series| &series.labels);
+            }
             let matcher = Matcher {
                 op: binary.op,
                 return_bool: binary.return_bool,
@@ -155,12 +162,23 @@ impl<'q> Evaluator<'q> {
                 swapped,
                 steps,
                 many,
-                one_is_plain: !one.iter().any(|s| s.column.has_histograms()),
+                one_is_plain,
                 one,
                 error: None,
                 notes: BTreeMap::new(),
             };
-            let (series, notes) = matcher.run(&|| self.shared.deadline.check(EVALUATION))?;
+            let matched = matcher.run(&|| self.shared.deadline.check(EVALUATION));
+            // Which of several errors comes first hangs on the order of the series.
+            if let Err(QueryError::Execution(_)) = matched
+                && !scope.ordered
+            {
+                drop((lhs, rhs));
+                scope.ordered = true;
+                let outcome = self.vectors(scope, binary, position);
+                scope.ordered = false;
+                return outcome;
+            }
+            let (series, notes) = matched?;
             for note in notes.into_values() {
                 note.tell(binary.op, position, &mut self.annotations);
             }

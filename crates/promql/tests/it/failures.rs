@@ -124,3 +124,31 @@ fn ranges_are_refused_by_kind() {
     assert!(matches!(range("m +", MINUTE_MS), Err(QueryError::Parse(_))));
     assert_eq!(range("m", MINUTE_MS), Ok(promql::Value::Matrix(Vec::new())));
 }
+
+/// Storage gives series in any order when that does not show in a result; it does in errors, and in
+/// which of the notes of a step is the last.
+#[test]
+fn the_first_of_several_errors_is_named() {
+    let b = bench(&[
+        r#"a{x="1"} 1 1"#,
+        r#"a{x="2"} 1 1"#,
+        r#"b{x="1"} 1 1"#,
+        r#"b{x="2"} 1 1"#,
+        r#"h{x="1"} {{count:1}} {{count:1}}"#,
+        r#"h{x="2"} 1 1"#,
+        r#"g{x="1"} 1 1"#,
+        r#"g{x="2"} {{count:1}} {{count:1}}"#,
+    ]);
+    b.over(
+        (0, 1),
+        r#"a + {__name__=~"a|b"}"#,
+        r#"error: found duplicate series for the match group {x="1"} on the right hand-side of the operation: [{__name__="a", x="1"}, {__name__="b", x="1"}];many-to-many matching not allowed: matching labels must be unique on one side"#,
+    );
+    let output = b.range("h % on (x) g", 0, 1).unwrap();
+    assert_eq!(
+        output.infos,
+        [
+            "PromQL info: incompatible sample types encountered for binary operator \"%\": float % histogram (1:1)"
+        ]
+    );
+}
