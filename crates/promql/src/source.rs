@@ -195,13 +195,14 @@ impl InstantSource {
         if self.reading.wanted == Wanted::Start {
             starts_as_values(scratch);
         }
+        if self.reading.without_buckets && !scratch.histograms.is_empty() {
+            // The sample exactly as old as the lookback is not looked for.
+            stats::strip(scratch, &self.windows, self.windows.lookback_ms - 1);
+        }
         if self.windows.reach == Reach::Smoothed {
             return Ok(self.smoothed(series.labels(), scratch, annotations));
         }
         if !scratch.histograms.is_empty() {
-            if self.reading.without_buckets {
-                stats::strip(&mut scratch.histograms);
-            }
             return Ok(self.latest_of_both(scratch));
         }
         let (times, values) = (&scratch.timestamps, &scratch.values);
@@ -363,7 +364,9 @@ impl RangedSource<'_> {
             return Ok((column, counts));
         }
         if self.without_buckets {
-            stats::strip(&mut scratch.histograms);
+            let (before_ms, after_ms) = self.windows.margins_ms();
+            let width_ms = self.windows.range_ms + before_ms + after_ms;
+            stats::strip(scratch, &self.windows, width_ms);
         }
         let walk = MixedWalk {
             samples: scratch,

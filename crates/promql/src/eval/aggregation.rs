@@ -160,9 +160,6 @@ impl<'q> Evaluator<'q> {
         let outside = std::mem::replace(&mut scope.ordered, fold.depends_on_order());
         let flow = self.flow(scope, &aggregate.expr)?;
         scope.ordered = outside;
-        if let (Fold::Quantile, Some(param)) = (fold, &aggregate.param) {
-            self.check_quantiles(&parameter, param);
-        }
         let steps = scope.steps.count;
         let delayed = self.delayed();
         // Upstream holds all series of an aggregation; that its limit means the same, ours count
@@ -212,6 +209,10 @@ impl<'q> Evaluator<'q> {
                 drop_name: accumulator.drop_name,
                 column: accumulator.finish(&parameter.values, &mut notes),
             });
+        }
+        // After what is said within: of equal texts the last one gives the place.
+        if let (Fold::Quantile, Some(param)) = (fold, &aggregate.param) {
+            self.check_quantiles(&parameter, param);
         }
         // Their order would be that in which storage happened to give the series.
         if outside && !fold.depends_on_order() {

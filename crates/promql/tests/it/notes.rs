@@ -97,6 +97,18 @@ fn notes_have_upstreams_texts_and_places() {
 }
 
 #[test]
+fn of_equal_texts_the_outer_one_gives_the_place() {
+    let b = bench(&["a 1 2 3"]);
+    let wanted = "PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)";
+    check(
+        &b,
+        "quantile(2, quantile_over_time(2, a[2m]))",
+        &[wanted],
+        &[],
+    );
+}
+
+#[test]
 fn histograms_that_are_left_out_are_told_of() {
     let b = bench(&[
         "mixed 1 {{schema:0 sum:1 count:1 buckets:[1]}} 3",
