@@ -8,6 +8,8 @@
 //! data are such that the left edge of a window does not matter, and what did change since then is
 //! asserted query by query in `known`.
 //!
+//! Queries for corners of the language that random ones do not reach are a list of their own.
+//!
 //! Some answers of Prometheus hang on the order of a hash table. So one that differs is asked again
 //! some times; if the peer does not agree with itself, the query is counted apart.
 
@@ -30,12 +32,14 @@ use crate::compare::{difference, major_version};
 use crate::process::{Server, free_address};
 use data::Kind;
 
+/// Queries that nobody would draw, one a line.
+const CORNERS: &str = include_str!("../queries/corners.txt");
 /// Blocks of data, a set each.
 const SETS: u64 = 10;
 /// Values may differ by so much of themselves: sums in another order.
 const RELATIVE_TOLERANCE: f64 = 1e-12;
 /// How often a peer whose answer differs is asked again.
-const REPEATS: usize = 6;
+const REPEATS: usize = 20;
 /// Differences that are shown; more of them say little more.
 const SHOWN_MAX: usize = 12;
 /// Answers to one query while it is made smaller, at most.
@@ -99,6 +103,13 @@ pub async fn run(options: &GeneratedOptions, out: &mut impl Write) -> anyhow::Re
             break;
         }
     }
+    if pair.is_recent() {
+        for query in CORNERS.lines().filter(|line| !line.starts_with('#')) {
+            for steps in Steps::FIXED {
+                pair.compare(query, steps, &mut outcome).await?;
+            }
+        }
+    }
     let known = known::check(&pair).await?;
     for text in outcome.different.iter().chain(&known.wrong) {
         writeln!(out, "DIFFERENT --seed {} {text}", options.seed)?;
@@ -146,6 +157,20 @@ struct Steps {
 }
 
 impl Steps {
+    /// One in the middle of the first set, and some around it.
+    const FIXED: [Steps; 2] = [
+        Steps {
+            start_ms: START_MS + 600_000,
+            end_ms: START_MS + 600_000,
+            step_ms: 1_000,
+        },
+        Steps {
+            start_ms: START_MS + 480_000,
+            end_ms: START_MS + 720_000,
+            step_ms: 30_000,
+        },
+    ];
+
     fn random(rng: &mut Rng, is_recent: bool) -> Steps {
         let set = rng.i64(0..SETS as i64);
         let mut start_ms = START_MS + set * data::SET_MS + rng.i64(-60_000..SPAN_MS * 3 / 4);
