@@ -1,6 +1,7 @@
 //! From a request to a response: routing, parameters, the right thread, and what goes around every
 //! answer (readiness, CORS, compression, counting, panics).
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
@@ -10,7 +11,7 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Body as HttpBody;
-use promql::CancelToken;
+use promql::{CancelToken, QueryError};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::body::ResponseBody;
@@ -66,10 +67,17 @@ pub(crate) struct Call {
     pub(crate) path: String,
     /// What the route's placeholder took, decoded.
     pub(crate) param: String,
+    pub(crate) method: Method,
+    /// The address of the client, if it came over a network.
+    pub(crate) client: Option<IpAddr>,
     pub(crate) headers: HeaderMap,
     /// Cancelled when the client goes away.
     pub(crate) cancel: CancelToken,
 }
+
+/// Where a request came from: an extension of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client(pub(crate) IpAddr);
 
 /// Ends the query of a client that went away: hyper drops the future that holds this.
 struct CancelOnDrop(CancelToken);
@@ -150,6 +158,8 @@ where
                 form: Form::parse(form_body.as_deref(), &query),
                 path: path.to_owned(),
                 param,
+                method: head.method.clone(),
+                client: head.extensions.get().map(|Client(ip)| *ip),
                 headers: head.headers.clone(),
                 query,
                 cancel,
@@ -289,8 +299,7 @@ async fn on_thread(
         Ok(Ok(permit)) => permit,
         // The gates are never closed.
         Ok(Err(_)) | Err(_) => {
-            let message = "query timed out in query queue";
-            return bare(ApiError::new(ErrorKind::Timeout, message).into());
+            return bare(ApiError::from(QueryError::TimeoutInQueue).into());
         }
     };
     let path = call.path.clone();

@@ -14,6 +14,7 @@ pub(crate) enum ErrorKind {
     Internal,
     /// Switched off, or storage is not ready. Upstream maps it to 500, not to 503.
     Unavailable,
+    NotFound,
 }
 
 impl ErrorKind {
@@ -25,6 +26,7 @@ impl ErrorKind {
             ErrorKind::Timeout => "timeout",
             ErrorKind::Internal => "internal",
             ErrorKind::Unavailable => "unavailable",
+            ErrorKind::NotFound => "not_found",
         }
     }
 
@@ -32,6 +34,7 @@ impl ErrorKind {
         match self {
             ErrorKind::BadData => StatusCode::BAD_REQUEST,
             ErrorKind::Execution => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
             ErrorKind::Canceled => client_closed_request(),
             ErrorKind::Timeout => StatusCode::SERVICE_UNAVAILABLE,
             ErrorKind::Internal | ErrorKind::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
@@ -78,12 +81,15 @@ impl From<QueryError> for ApiError {
                 return ApiError::parameter("query", message);
             }
             QueryError::Timeout(_) => ErrorKind::Timeout,
-            QueryError::Canceled(_) => ErrorKind::Canceled,
+            QueryError::Canceled(_) | QueryError::CanceledInQueue => ErrorKind::Canceled,
             QueryError::Storage(StorageError::NotReady) => ErrorKind::Unavailable,
             QueryError::Storage(_) => ErrorKind::Internal,
-            QueryError::TooManySamples | QueryError::Memory(_) | QueryError::Execution(_) => {
-                ErrorKind::Execution
-            }
+            // Upstream gives a query that waited in vain the same kind.
+            QueryError::TooManySamples
+            | QueryError::TooManyBytes { .. }
+            | QueryError::Memory(_)
+            | QueryError::TimeoutInQueue
+            | QueryError::Execution(_) => ErrorKind::Execution,
         };
         ApiError { kind, message }
     }

@@ -103,6 +103,12 @@ impl Json {
         push_text(&mut self.bytes, text, true);
     }
 
+    /// A text in which `<`, `>` and `&` stay as they are, for files.
+    pub(crate) fn plain_text(&mut self, text: &str) {
+        self.separate();
+        push_text(&mut self.bytes, text, false);
+    }
+
     /// A whole number.
     pub(crate) fn int(&mut self, value: i64) {
         self.separate();

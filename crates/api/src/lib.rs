@@ -34,7 +34,9 @@ mod options;
 mod outlet;
 mod page;
 mod params;
+mod queries;
 mod query;
+mod query_log;
 mod reply;
 mod routes;
 mod rules;
@@ -49,4 +51,5 @@ pub use options::{
     BuildInfo, ConfigView, Dependencies, Options, ProcessView, QueryEngine, ReloadRequest, Source,
     TargetSource,
 };
+pub use query_log::{active_query_entry, query_log_line};
 pub use server::{Server, State};

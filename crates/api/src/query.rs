@@ -1,10 +1,11 @@
 //! `query` and `query_range`: from parameters to the engine, and its answer as JSON.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gocompat::strconv::format_float_f;
 use http::StatusCode;
-use promql::{MatrixSeries, QueryOptions, QueryOutput, QueryStats, SampleStats, Value};
+use promql::{MatrixSeries, Origin, QueryOptions, QueryOutput, QueryStats, SampleStats, Value};
 use storage::ExemplarSeries;
 
 use crate::app::{App, Call};
@@ -156,6 +157,11 @@ fn query_options(call: &Call) -> Result<QueryOptions, ApiError> {
         lookback_delta_ms,
         timeout,
         per_step_stats: form.first("stats") == "all",
+        origin: Some(Arc::new(Origin {
+            client: call.client,
+            method: call.method.to_string(),
+            path: call.path.clone(),
+        })),
         cancel: call.cancel.clone(),
     })
 }
@@ -282,7 +288,7 @@ fn write_series(json: &mut Json, series: &MatrixSeries) {
     });
 }
 
-fn write_stats(json: &mut Json, stats: &QueryStats) {
+pub(crate) fn write_stats(json: &mut Json, stats: &QueryStats) {
     let timings = &stats.timings;
     json.object(|json| {
         json.key("timings").object(|json| {

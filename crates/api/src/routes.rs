@@ -9,8 +9,8 @@ use http::{Method, StatusCode};
 use crate::app::{App, Call};
 use crate::reply::Reply;
 use crate::{
-    admin, federate, labels, lifecycle, metadata, page, query, rules, status, syntax, targets,
-    unsupported,
+    admin, federate, labels, lifecycle, metadata, page, queries, query, rules, status, syntax,
+    targets, unsupported,
 };
 
 /// Methods as bits.
@@ -22,12 +22,14 @@ const HEAD: Methods = Methods(2);
 const POST: Methods = Methods(4);
 const PUT: Methods = Methods(8);
 const OPTIONS: Methods = Methods(16);
+const DELETE: Methods = Methods(32);
 const GET_HEAD: Methods = Methods(1 | 2);
 const GET_POST: Methods = Methods(1 | 4);
 const POST_PUT: Methods = Methods(4 | 8);
 
 /// Methods by name, sorted, as `Allow` lists them.
-const NAMES: [(Methods, &str); 5] = [
+const NAMES: [(Methods, &str); 6] = [
+    (DELETE, "DELETE"),
     (GET, "GET"),
     (HEAD, "HEAD"),
     (OPTIONS, "OPTIONS"),
@@ -199,6 +201,8 @@ pub(crate) static ROUTES: &[Route] = &[
     api(OPTIONS, "/*path", Inline(lifecycle::options)),
     api(GET_POST, "/query", Query(query::instant)),
     api(GET_POST, "/query_range", Query(query::range)),
+    api(GET, "/queries", Inline(queries::list)),
+    api(DELETE, "/queries/:id", Inline(queries::cancel)),
     api(GET_POST, "/query_exemplars", Inline(query::exemplars)),
     api(GET_POST, "/format_query", Inline(syntax::format_query)),
     api(GET_POST, "/parse_query", Inline(syntax::parse_query)),
@@ -431,6 +435,8 @@ mod tests {
             ("OPTIONS", "/api/v1/query", "/api/v1/*path query"),
             ("DELETE", "/api/v1/query", "405 GET, OPTIONS, POST"),
             ("PATCH", "/api/v1/nope", "404"),
+            ("DELETE", "/api/v1/queries/7", "/api/v1/queries/:id 7"),
+            ("GET", "/api/v1/queries/7", "405 DELETE, OPTIONS"),
             ("GET", "/api/v1/write", "405 OPTIONS, POST"),
             (
                 "GET",

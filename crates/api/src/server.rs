@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, respond};
+use crate::app::{App, Client, respond};
 use crate::body::ResponseBody;
 use crate::lenient::Lenient;
 use crate::options::{Dependencies, Options};
@@ -129,7 +129,7 @@ impl Acceptor {
                 },
             };
             match accepted {
-                Ok((stream, _)) => self.start(stream, room),
+                Ok((stream, peer)) => self.start(stream, Client(peer.ip().to_canonical()), room),
                 Err(error) => {
                     tracing::warn!(%error, "accepting a connection failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -138,7 +138,7 @@ impl Acceptor {
         }
     }
 
-    fn start(&self, stream: TcpStream, room: OwnedSemaphorePermit) {
+    fn start(&self, stream: TcpStream, client: Client, room: OwnedSemaphorePermit) {
         // Answers are written whole; waiting for more would only delay them.
         let _ = stream.set_nodelay(true);
         self.app.metrics.connections_accepted.inc();
@@ -146,7 +146,7 @@ impl Acceptor {
         let (shutdown, abort) = (self.shutdown.clone(), self.abort.clone());
         tokio::spawn(async move {
             tokio::select! {
-                () = answer_all(&app, stream, shutdown) => {}
+                () = answer_all(&app, stream, client, shutdown) => {}
                 () = abort.cancelled() => {}
             }
             app.metrics.connections_closed.inc();
@@ -156,8 +156,14 @@ impl Acceptor {
 }
 
 /// Answers the requests of one connection until either side ends it.
-async fn answer_all(app: &Arc<App>, stream: TcpStream, shutdown: CancellationToken) {
-    let service = service_fn(|request| {
+async fn answer_all(
+    app: &Arc<App>,
+    stream: TcpStream,
+    client: Client,
+    shutdown: CancellationToken,
+) {
+    let service = service_fn(|mut request: Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(client);
         let app = Arc::clone(app);
         async move { Ok::<_, Infallible>(respond(app, request).await) }
     });

@@ -13,6 +13,7 @@
 mod features;
 mod flags;
 mod process_metrics;
+mod query_files;
 mod reload;
 mod serve;
 mod settings;

@@ -12,10 +12,13 @@ use api::{ConfigView, ProcessView};
 use config::{Config, LoadOptions, Loaded};
 use discovery::DiscoveryManager;
 use parking_lot::Mutex;
+use promql::{Engine, QueryLog};
 use scrape::ScrapeManager;
 use storage::StorageStatus as _;
 use telemetry::{Gauge, Registry};
 use tsdb::{Db, Retention};
+
+use crate::query_files::QueryLogFile;
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]
@@ -65,6 +68,8 @@ pub(crate) struct Followers {
     pub(crate) exemplar_storage: bool,
     /// `global.evaluation_interval`, in milliseconds: the step of subqueries that name none.
     pub(crate) subquery_step_ms: Arc<AtomicI64>,
+    /// Writes the query log.
+    pub(crate) engine: Arc<Engine>,
     pub(crate) scrape: Arc<ScrapeManager>,
     pub(crate) discovery: Arc<DiscoveryManager>,
 }
@@ -155,6 +160,13 @@ impl Reloader {
             .subquery_step_ms
             .store(config.global.evaluation_interval_ms, Ordering::Relaxed);
         let mut failed = false;
+        match query_log(&config) {
+            Ok(log) => followers.engine.set_query_log(log),
+            Err(error) => {
+                tracing::error!(%error, "Failed to apply configuration");
+                failed = true;
+            }
+        }
         if let Err(error) = followers.scrape.apply_config(&config) {
             tracing::error!(%error, "Failed to apply configuration");
             failed = true;
@@ -240,6 +252,17 @@ const EXEMPLARS_MAX: i64 = 10_000_000;
 pub(crate) fn exemplars_max(config: &Config) -> usize {
     let max = config.storage.max_exemplars.unwrap_or(EXEMPLARS_DEFAULT);
     usize::try_from(max.clamp(0, EXEMPLARS_MAX)).unwrap_or(0)
+}
+
+/// The query log of the configuration, opened anew.
+fn query_log(config: &Config) -> Result<Option<Arc<dyn QueryLog>>, String> {
+    match config.global.query_log_file.as_str() {
+        "" => Ok(None),
+        path => match QueryLogFile::open(path) {
+            Ok(file) => Ok(Some(Arc::new(file))),
+            Err(error) => Err(format!("can't create json log file: {path}: {error}")),
+        },
+    }
 }
 
 /// The retention of the configuration, or that of the flags.

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tsdb::{Db, Options as DbOptions, Retention};
 
 use crate::flags::{Flags, Refusal};
+use crate::query_files::ActiveQueries;
 use crate::reload::{Followers, Reloader, Source, exemplars_max};
 use crate::settings::{Settings, bind_address, duration, wal_sync_interval};
 use crate::{OWN_VERSION, VERSION, features, process_metrics};
@@ -176,7 +177,7 @@ impl Plan<'_> {
         let db = self.open_db(&memory, &registry)?;
         let subquery_step_ms = Arc::new(AtomicI64::new(self.config.global.evaluation_interval_ms));
         let engine = Arc::new(Engine::new(
-            self.engine_options(&subquery_step_ms, memory),
+            self.engine_options(&subquery_step_ms, memory)?,
             &registry,
         ));
         let scrape = ScrapeManager::new(
@@ -195,6 +196,7 @@ impl Plan<'_> {
             retention: flag_retention(self.flags),
             exemplar_storage: self.switches.exemplar_storage,
             subquery_step_ms,
+            engine: Arc::clone(&engine),
             scrape: Arc::clone(&scrape),
             discovery: Arc::clone(&discovery),
         };
@@ -348,12 +350,13 @@ impl Plan<'_> {
         &self,
         subquery_step_ms: &Arc<AtomicI64>,
         memory: Arc<MemoryBudget>,
-    ) -> EngineOptions {
+    ) -> Result<EngineOptions, Refusal> {
         let flags = self.flags;
         let mut options = EngineOptions::new(Arc::clone(&self.clock));
         options.timeout = duration(flags, "query.timeout");
         options.max_samples = flags.count("query.max-samples");
         options.memory = memory;
+        options.max_bytes = flags.bytes("query.max-memory-bytes");
         options.max_concurrency =
             usize::try_from(flags.count("query.max-concurrency")).unwrap_or(usize::MAX);
         options.lookback_delta_ms = flags
@@ -363,7 +366,12 @@ impl Plan<'_> {
         let step_ms = Arc::clone(subquery_step_ms);
         options.default_subquery_step =
             SubqueryStep::from_fn(move |_| step_ms.load(Ordering::Relaxed));
-        options
+        let folder = PathBuf::from(flags.text("storage.tsdb.path"));
+        let clock = Arc::clone(&self.clock);
+        let active = ActiveQueries::open(&folder, options.max_concurrency, clock)
+            .map_err(|error| fatal(format!("create active query log: {error}")))?;
+        options.tracker = Some(Arc::new(active));
+        Ok(options)
     }
 
     fn scrape_options(&self) -> ScrapeOptions {

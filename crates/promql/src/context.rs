@@ -16,12 +16,11 @@ use storage::{MemoryBudget, Reservation};
 use crate::column::Column;
 use crate::error::QueryError;
 use crate::options::CancelToken;
+use crate::queries::Usage;
 use crate::window::WindowCounts;
 
 /// What is going on while values are calculated, as errors name it.
 pub(crate) const EVALUATION: &str = "expression evaluation";
-/// What is going on while a query waits for others.
-pub(crate) const QUEUE: &str = "query queue";
 /// What is going on before evaluation begins.
 pub(crate) const EXECUTION: &str = "query execution";
 
@@ -60,6 +59,14 @@ impl Deadline {
         Ok(())
     }
 
+    /// The same for a query that still waits for others.
+    pub(crate) fn check_in_queue(&self) -> Result<(), QueryError> {
+        self.check(EXECUTION).map_err(|error| match error {
+            QueryError::Canceled(_) => QueryError::CanceledInQueue,
+            _ => QueryError::TimeoutInQueue,
+        })
+    }
+
     /// How long the query may still take.
     pub(crate) fn remaining(&self) -> Duration {
         self.ends.saturating_sub(self.clock.monotonic())
@@ -90,13 +97,14 @@ const CELL_BYTES: u64 = 8;
 /// Samples that a query holds in memory, against what it may hold.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    /// Bytes of what is held, and what is reserved for it.
-    bytes: AtomicU64,
+    /// What is held.
+    usage: Arc<Usage>,
+    /// Bytes that may be held.
+    bytes_max: u64,
+    /// Bytes that are reserved for it.
     reserved: AtomicU64,
     reservation: Mutex<Reservation>,
     max: u64,
-    live: AtomicU64,
-    peak: AtomicU64,
     cells_max: u64,
     cells: AtomicU64,
 }
@@ -104,31 +112,48 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn new(max: u64, memory: &Arc<MemoryBudget>) -> Budget {
         Budget {
-            bytes: AtomicU64::new(0),
+            usage: Arc::default(),
+            bytes_max: u64::MAX,
             reserved: AtomicU64::new(0),
             reservation: Mutex::new(memory.reserve()),
             max,
-            live: AtomicU64::new(0),
-            peak: AtomicU64::new(0),
             // A small limit is no reason to refuse a few gaps.
             cells_max: max.max(1 << 20).saturating_mul(CELLS_PER_SAMPLE_MAX),
             cells: AtomicU64::new(0),
         }
     }
 
+    /// At most `bytes_max` of memory, 0 for no limit; what is held shows in `usage`.
+    pub(crate) fn within(mut self, bytes_max: u64, usage: &Arc<Usage>) -> Budget {
+        self.bytes_max = if bytes_max == 0 { u64::MAX } else { bytes_max };
+        self.usage = Arc::clone(usage);
+        self
+    }
+
     /// The most that were held at a time.
     pub(crate) fn peak(&self) -> u64 {
-        self.peak.load(Ordering::Relaxed)
+        self.usage.samples_peak.load(Ordering::Relaxed)
     }
 
     /// Whether `count` more would still fit; they count for the peak. For what is held for a
     /// moment only.
     pub(crate) fn probe(&self, count: u64) -> Result<(), QueryError> {
-        self.note(self.live.load(Ordering::Relaxed).saturating_add(count))
+        self.note(
+            self.usage
+                .samples
+                .load(Ordering::Relaxed)
+                .saturating_add(count),
+        )
     }
 
     fn take_bytes(&self, count: u64) -> Result<(), QueryError> {
-        let held = self.bytes.fetch_add(count, Ordering::Relaxed) + count;
+        let held = self.usage.bytes.fetch_add(count, Ordering::Relaxed) + count;
+        if held > self.bytes_max {
+            return Err(QueryError::TooManyBytes {
+                bytes_max: self.bytes_max,
+            });
+        }
+        self.usage.bytes_peak.fetch_max(held, Ordering::Relaxed);
         if held > self.reserved.load(Ordering::Relaxed) {
             let mut reservation = self.reservation.lock();
             let lacking = held.saturating_sub(reservation.bytes());
@@ -139,7 +164,7 @@ impl Budget {
     }
 
     fn note(&self, live: u64) -> Result<(), QueryError> {
-        self.peak.fetch_max(live, Ordering::Relaxed);
+        self.usage.samples_peak.fetch_max(live, Ordering::Relaxed);
         if live > self.max {
             return Err(QueryError::TooManySamples);
         }
@@ -197,16 +222,22 @@ impl<'q> Charge<'q> {
 
     fn add_live(&mut self, count: u64) -> Result<(), QueryError> {
         self.count += count;
-        let live = self.budget.live.fetch_add(count, Ordering::Relaxed) + count;
+        let live = self
+            .budget
+            .usage
+            .samples
+            .fetch_add(count, Ordering::Relaxed)
+            + count;
         self.budget.note(live)
     }
 }
 
 impl Drop for Charge<'_> {
     fn drop(&mut self) {
-        self.budget.live.fetch_sub(self.count, Ordering::Relaxed);
+        let Usage { samples, bytes, .. } = &*self.budget.usage;
+        samples.fetch_sub(self.count, Ordering::Relaxed);
         self.budget.cells.fetch_sub(self.cells, Ordering::Relaxed);
-        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -280,6 +311,21 @@ mod tests {
     }
 
     #[test]
+    fn bytes_of_a_query_are_limited() {
+        let usage = Arc::new(Usage::default());
+        let budget = Budget::new(1 << 20, &MemoryBudget::unlimited()).within(160, &usage);
+        let mut charge = Charge::none(&budget);
+        charge.add(9).unwrap();
+        charge.add_cells(2).unwrap();
+        let refused = Charge::none(&budget).add_cells(1);
+        assert_eq!(refused, Err(QueryError::TooManyBytes { bytes_max: 160 }));
+        assert_eq!(usage.bytes.load(Ordering::Relaxed), 160);
+        drop(charge);
+        assert_eq!(usage.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(usage.bytes_peak.load(Ordering::Relaxed), 160);
+    }
+
+    #[test]
     fn memory_is_shared_with_others() {
         let memory = MemoryBudget::new(3 << 20);
         let (first, second) = (Budget::new(1 << 30, &memory), Budget::new(1 << 30, &memory));
@@ -308,12 +354,16 @@ mod tests {
             Duration::from_secs(1),
             cancel.clone(),
         );
-        deadline.check(QUEUE).unwrap();
+        deadline.check(EXECUTION).unwrap();
         clock.advance(Duration::from_secs(1));
         let error = deadline.check(EVALUATION).unwrap_err().to_string();
         assert_eq!(error, "query timed out in expression evaluation");
+        let error = deadline.check_in_queue().unwrap_err().to_string();
+        assert_eq!(error, "context deadline exceeded");
         cancel.cancel();
-        let error = deadline.check(QUEUE).unwrap_err().to_string();
-        assert_eq!(error, "query was canceled in query queue");
+        let error = deadline.check(EXECUTION).unwrap_err().to_string();
+        assert_eq!(error, "query was canceled in query execution");
+        let error = deadline.check_in_queue().unwrap_err().to_string();
+        assert_eq!(error, "context canceled");
     }
 }

@@ -5,7 +5,9 @@
 //! pool that all queries share.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use promql_syntax::{Expr, ParseOptions, ast::ValueType};
 use storage::Queryable;
 
@@ -19,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::options::{EngineOptions, QueryOptions};
 use crate::plan::Node;
 use crate::planner::{QueryTimes, plan};
+use crate::queries::{Asked, Listed, QueryLog, QueryRecord};
 use crate::stats::{QueryStats, SampleStats};
 use crate::value::Value;
 
@@ -49,6 +52,7 @@ pub struct Engine {
     pool: rayon::ThreadPool,
     gate: Gate,
     metrics: Metrics,
+    log: RwLock<Option<Arc<dyn QueryLog>>>,
 }
 
 impl Engine {
@@ -67,8 +71,16 @@ impl Engine {
             pool,
             gate: Gate::new(options.max_concurrency),
             metrics: Metrics::new(registry, options.max_concurrency),
+            log: RwLock::default(),
             options,
         }
+    }
+
+    /// From now on every query that ends goes to `log`, or to none.
+    pub fn set_query_log(&self, log: Option<Arc<dyn QueryLog>>) {
+        let is_on = if log.is_some() { 1.0 } else { 0.0 };
+        self.metrics.log_enabled.set(is_on);
+        *self.log.write() = log;
     }
 
     /// How it was set up.
@@ -154,7 +166,7 @@ impl Engine {
         Ok(expr)
     }
 
-    /// Waits, evaluates on a stack that is large enough, and counts.
+    /// Evaluates, and lets the list of queries and the log know.
     fn run(
         &self,
         storage: &dyn Queryable,
@@ -172,23 +184,45 @@ impl Engine {
         let clock = clock::SharedClock::clone(&self.options.clock);
         let deadline = Deadline::new(clock, timeout, options.cancel.clone());
         let mut stats = QueryStats::default();
-
-        let place = self.gate.enter(&deadline);
-        stats.timings.exec_queue_time = deadline.elapsed().as_secs_f64();
-        self.metrics
-            .observe("queue_time", stats.timings.exec_queue_time);
-        let _place = place?;
-        deadline.check(EXECUTION)?;
-
-        let evaluate = || {
-            let plan = plan(expr, times)?;
-            self.evaluate(storage, &plan, times, options, &deadline, &mut stats)
+        let asked = Asked {
+            start_ms: times.start_ms,
+            end_ms: times.end_ms,
+            step_ms: times.step_ms,
         };
-        let evaluated = caught(|| on_sufficient_stack(depth(expr), evaluate));
-        let total = deadline.elapsed().as_secs_f64();
-        stats.timings.exec_total_time = total;
-        stats.timings.eval_total_time = total - stats.timings.exec_queue_time;
-        self.metrics.count(&stats);
+        let listed = self.options.queries.enter(
+            query,
+            asked,
+            self.options.clock.now_ms(),
+            options.origin.clone(),
+            options.cancel.clone(),
+        );
+        let run = Run {
+            storage,
+            query,
+            times,
+            options,
+            deadline: &deadline,
+            listed: &listed,
+        };
+        let evaluated = self.run_listed(&run, expr, &mut stats);
+        stats.timings.exec_total_time = deadline.elapsed().as_secs_f64();
+        let error = evaluated.as_ref().err().map(ToString::to_string);
+        listed.ended(deadline.elapsed(), error.as_deref());
+        let log = self.log.read().clone();
+        if let Some(log) = log {
+            let record = QueryRecord {
+                query,
+                asked,
+                origin: options.origin.as_deref(),
+                stats: &stats,
+                error: error.as_deref(),
+                ended_ns: self.options.clock.now_ns(),
+            };
+            if let Err(error) = log.write(&record) {
+                self.metrics.log_failures.inc();
+                tracing::error!(err = %error, "can't log query");
+            }
+        }
         let (value, annotations) = evaluated?;
         let (warnings, infos) = annotations.into_texts(query);
         Ok(QueryOutput {
@@ -199,15 +233,57 @@ impl Engine {
         })
     }
 
-    fn evaluate(
+    /// Waits, evaluates on a stack that is large enough, and counts.
+    fn run_listed(
         &self,
-        storage: &dyn Queryable,
-        plan: &Node,
-        times: QueryTimes,
-        options: &QueryOptions,
-        deadline: &Deadline,
+        run: &Run<'_>,
+        expr: &Expr,
         stats: &mut QueryStats,
     ) -> Result<(Value, Annotations), QueryError> {
+        let Run {
+            query,
+            deadline,
+            listed,
+            ..
+        } = *run;
+        let place = self.gate.enter(deadline);
+        stats.timings.exec_queue_time = deadline.elapsed().as_secs_f64();
+        self.metrics
+            .observe("queue_time", stats.timings.exec_queue_time);
+        let place = place?;
+        listed.runs();
+        let tracker = self.options.tracker.as_ref();
+        tracker.inspect(|tracker| tracker.begin(place.number, query));
+        // Before the place is free again.
+        let _tracked = OnDrop(|| {
+            tracker.inspect(|tracker| tracker.end(place.number));
+        });
+        deadline.check(EXECUTION)?;
+
+        let evaluate = || {
+            let plan = plan(expr, run.times)?;
+            self.evaluate(run, &plan, stats)
+        };
+        let evaluated = caught(|| on_sufficient_stack(depth(expr), evaluate));
+        let total = deadline.elapsed().as_secs_f64();
+        stats.timings.eval_total_time = total - stats.timings.exec_queue_time;
+        self.metrics.count(stats);
+        evaluated
+    }
+
+    fn evaluate(
+        &self,
+        run: &Run<'_>,
+        plan: &Node,
+        stats: &mut QueryStats,
+    ) -> Result<(Value, Annotations), QueryError> {
+        let Run {
+            storage,
+            times,
+            options,
+            deadline,
+            ..
+        } = *run;
         let lookback_ms = options
             .lookback_delta_ms
             .filter(|&ms| ms > 0)
@@ -222,7 +298,8 @@ impl Engine {
         self.metrics
             .observe("prepare_time", stats.timings.query_preparation_time);
 
-        let budget = Budget::new(self.options.max_samples, &self.options.memory);
+        let budget = Budget::new(self.options.max_samples, &self.options.memory)
+            .within(self.options.max_bytes, run.listed.usage());
         let shared = Shared {
             querier: &*querier,
             pool: &self.pool,
@@ -261,6 +338,16 @@ impl Engine {
         }
         Ok((value, evaluator.annotations))
     }
+}
+
+/// A query that was parsed, and what goes with it.
+struct Run<'r> {
+    storage: &'r dyn Queryable,
+    query: &'r str,
+    times: QueryTimes,
+    options: &'r QueryOptions,
+    deadline: &'r Deadline,
+    listed: &'r Listed<'r>,
 }
 
 fn samples(counts: Counts, steps: Steps, peak: u64) -> SampleStats {

@@ -18,12 +18,27 @@ pub enum QueryError {
     /// Somebody cancelled it; holds what was going on.
     #[error("query was canceled in {0}")]
     Canceled(&'static str),
+    /// Its time was over before its turn came.
+    #[error("context deadline exceeded")]
+    TimeoutInQueue,
+    /// Somebody cancelled it before its turn came.
+    #[error("context canceled")]
+    CanceledInQueue,
     /// More samples than allowed were in memory at one time.
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
     /// The memory that all queries share does not do; it may later, or for a smaller query.
     #[error(transparent)]
     Memory(#[from] MemoryRefused),
+    /// It needs more bytes than one query may have.
+    #[error(
+        "query refused: it needs more memory than the {bytes_max} bytes that \
+         --query.max-memory-bytes allows"
+    )]
+    TooManyBytes {
+        /// What it may have.
+        bytes_max: u64,
+    },
     /// Storage could not be read.
     #[error(transparent)]
     Storage(#[from] StorageError),

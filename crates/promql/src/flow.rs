@@ -26,7 +26,8 @@ const BATCH_SERIES_MAX: usize = 2_048;
 /// and at most so many that their values take 16 MiB, but always one.
 const BATCH_VALUES_MAX: usize = 2 << 20;
 
-/// Series that one task makes, at most, before it asks whether the query is to end.
+/// Series that one task makes, at most. Before each it asks whether the query is to end: a series
+/// over thousands of steps may take a millisecond.
 const TASK_SERIES_MAX: usize = 64;
 
 /// Fewer values than this (series times steps) are made where they are needed: handing them to
@@ -149,9 +150,12 @@ impl<'q> Flow<'q> {
     }
 
     fn pieces(&self, range: Range<usize>, deadline: &Deadline) -> Result<Vec<Piece>, QueryError> {
-        deadline.check(EVALUATION)?;
         let mut scratch = Samples::default();
-        range.map(|index| self.piece(index, &mut scratch)).collect()
+        let piece = |index| {
+            deadline.check(EVALUATION)?;
+            self.piece(index, &mut scratch)
+        };
+        range.map(piece).collect()
     }
 
     /// Makes all series, `steps` values each, and hands them to `take` in order.

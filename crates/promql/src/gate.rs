@@ -1,10 +1,13 @@
 //! How many queries run at a time: the others wait here, and their time runs on while they do.
+//!
+//! Every query that runs has a place of its own, by number: [`QueryTracker`](crate::QueryTracker)
+//! notes it there.
 
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::context::{Deadline, QUEUE};
+use crate::context::Deadline;
 use crate::error::QueryError;
 
 /// How long a waiting query sleeps before it looks whether it was cancelled.
@@ -13,44 +16,68 @@ const CANCEL_POLL: Duration = Duration::from_millis(20);
 /// Lets a fixed number of queries through.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    running: Mutex<usize>,
+    places: Mutex<Places>,
     left: Condvar,
     max: usize,
 }
 
+#[derive(Debug, Default)]
+struct Places {
+    /// Places that were given back.
+    free: Vec<usize>,
+    /// Places from here on were never taken.
+    fresh: usize,
+}
+
 /// A query's place; free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place<'a>(&'a Gate);
+pub(crate) struct Place<'a> {
+    gate: &'a Gate,
+    /// Below the number of queries that run at a time.
+    pub(crate) number: usize,
+}
 
 impl Gate {
     /// A gate for `max` queries; at least one.
     pub(crate) fn new(max: usize) -> Gate {
         Gate {
-            running: Mutex::new(0),
+            places: Mutex::default(),
             left: Condvar::new(),
             max: max.max(1),
         }
     }
 
-    /// Waits for a place, until the query is cancelled or its time is over.
+    /// Waits for a place, until the query is cancelled or its time is over. A free place is taken
+    /// in any case.
     pub(crate) fn enter(&self, deadline: &Deadline) -> Result<Place<'_>, QueryError> {
-        let mut running = self.running.lock();
+        let mut places = self.places.lock();
         loop {
-            deadline.check(QUEUE)?;
-            if *running < self.max {
-                *running += 1;
-                return Ok(Place(self));
+            if let Some(number) = places.take(self.max) {
+                return Ok(Place { gate: self, number });
             }
+            deadline.check_in_queue()?;
             let wait = deadline.remaining().min(CANCEL_POLL);
-            self.left.wait_for(&mut running, wait);
+            self.left.wait_for(&mut places, wait);
         }
+    }
+}
+
+impl Places {
+    fn take(&mut self, max: usize) -> Option<usize> {
+        let fresh = self.fresh;
+        self.free.pop().or_else(|| {
+            (fresh < max).then(|| {
+                self.fresh += 1;
+                fresh
+            })
+        })
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        *self.0.running.lock() -= 1;
-        self.0.left.notify_one();
+        self.gate.places.lock().free.push(self.number);
+        self.gate.left.notify_one();
     }
 }
 
@@ -74,7 +101,23 @@ mod tests {
         let place = gate.enter(&deadline).unwrap();
         cancel.cancel();
         let error = gate.enter(&deadline).map(drop);
-        assert_eq!(error, Err(QueryError::Canceled(QUEUE)));
+        assert_eq!(error, Err(QueryError::CanceledInQueue));
         drop(place);
+    }
+
+    #[test]
+    fn places_are_told_apart() {
+        let clock = clock::SystemClock::shared();
+        let deadline = Deadline::new(clock, Duration::ZERO, CancelToken::new());
+        let gate = Gate::new(2);
+        let (first, second) = (
+            gate.enter(&deadline).unwrap(),
+            gate.enter(&deadline).unwrap(),
+        );
+        assert_eq!((first.number, second.number), (0, 1));
+        let error = gate.enter(&deadline).map(drop);
+        assert_eq!(error, Err(QueryError::TimeoutInQueue));
+        drop(first);
+        assert_eq!(gate.enter(&deadline).unwrap().number, 0);
     }
 }

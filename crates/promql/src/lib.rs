@@ -40,6 +40,7 @@ mod options;
 mod plan;
 mod planner;
 mod point;
+mod queries;
 mod source;
 mod stats;
 mod value;
@@ -48,5 +49,8 @@ mod window;
 pub use engine::{Engine, QueryOutput};
 pub use error::QueryError;
 pub use options::{CancelToken, EngineOptions, Features, QueryOptions, SubqueryStep};
+pub use queries::{
+    ActiveQuery, Asked, Origin, QueryList, QueryLog, QueryRecord, QueryTracker, SlowQuery,
+};
 pub use stats::{QueryStats, SampleStats, Timings};
 pub use value::{MatrixSeries, Value, VectorSample};

@@ -6,6 +6,8 @@ use crate::stats::QueryStats;
 
 pub(crate) struct Metrics {
     pub(crate) queries: Gauge,
+    pub(crate) log_enabled: Gauge,
+    pub(crate) log_failures: Counter,
     samples: Counter,
     samples_read: Counter,
     durations: SummaryVec,
@@ -25,15 +27,17 @@ impl Metrics {
             "How many queries may run at a time.",
         );
         concurrent_max.set(max_concurrency as f64);
-        registry.gauge(
+        let log_enabled = registry.gauge(
             "prometheus_engine_query_log_enabled",
             "Whether queries are logged to a file.",
         );
-        registry.counter(
+        let log_failures = registry.counter(
             "prometheus_engine_query_log_failures_total",
             "Queries that could not be logged.",
         );
         Metrics {
+            log_enabled,
+            log_failures,
             queries: registry.gauge(
                 "prometheus_engine_queries",
                 "Queries that run or wait for their turn.",

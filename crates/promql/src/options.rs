@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use storage::MemoryBudget;
 
+use crate::queries::{Origin, QueryList, QueryTracker};
+
 /// What can be switched on by `--enable-feature`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Features {
@@ -64,6 +66,13 @@ pub struct EngineOptions {
     pub max_samples: u64,
     /// The memory that all queries share with storage.
     pub memory: Arc<MemoryBudget>,
+    /// Bytes of samples and columns that one query may hold at a time, 0 for no limit:
+    /// `--query.max-memory-bytes`.
+    pub max_bytes: u64,
+    /// The queries that wait or run, for those who look at them.
+    pub queries: Arc<QueryList>,
+    /// Told which queries run.
+    pub tracker: Option<Arc<dyn QueryTracker>>,
     /// Queries that run at a time, others wait: `--query.max-concurrency`.
     pub max_concurrency: usize,
     /// How old the newest sample may be to be the value of now: `--query.lookback-delta`.
@@ -87,6 +96,9 @@ impl EngineOptions {
             timeout: Duration::from_secs(120),
             max_samples: 50_000_000,
             memory: MemoryBudget::unlimited(),
+            max_bytes: 0,
+            queries: Arc::default(),
+            tracker: None,
             max_concurrency: 20,
             lookback_delta_ms: 300_000,
             default_subquery_step: SubqueryStep::fixed(60_000),
@@ -106,6 +118,8 @@ pub struct QueryOptions {
     pub timeout: Option<Duration>,
     /// Whether samples are counted per step too, if the engine has that switched on.
     pub per_step_stats: bool,
+    /// Who asks, for the list of queries and the log.
+    pub origin: Option<Arc<Origin>>,
     /// Ends the query from another thread.
     pub cancel: CancelToken,
 }

@@ -122,3 +122,24 @@ fn a_client_that_stops_reading_ends_the_writer() {
         // The runtime waits for the thread when it ends: this test ends only if the writer does.
     });
 }
+
+#[test]
+fn a_query_that_is_not_there_cannot_be_cancelled() {
+    let rig = Rig::new();
+    run(async {
+        let list = rig.get("/api/v1/queries").await;
+        assert_eq!(
+            list.text(),
+            r#"{"status":"success","data":{"active":[],"slow":[]}}"#
+        );
+        for id in ["7", "x", "-1"] {
+            let path = format!("/api/v1/queries/{id}");
+            let answer = rig.send(request("DELETE", &path, &[], "")).await;
+            assert_eq!(answer.status, 404);
+            let expected = format!(
+                r#"{{"status":"error","errorType":"not_found","error":"no query \"{id}\" waits or runs"}}"#
+            );
+            assert_eq!(answer.text(), expected);
+        }
+    });
+}

@@ -22,7 +22,6 @@ pub(super) fn decode(decoder: &mut Decoder, node: &Node) -> GlobalConfig {
     };
     intervals(decoder, &fields, &mut global);
     limits(decoder, &fields, &mut global.limits);
-    fields.refuse_unsupported(decoder, "global.", &["query_log_file"]);
     for (name, into) in [
         ("query_log_file", &mut global.query_log_file),
         (

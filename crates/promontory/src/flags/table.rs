@@ -403,6 +403,12 @@ pub(super) const FLAGS: &[Flag] = &[
         "50000000",
         "How many samples a query may hold in memory.",
     ),
+    flag(
+        "query.max-memory-bytes",
+        Kind::Size,
+        "0B",
+        "Memory that the samples and columns of one query may take; 0 for no limit but that of all queries.",
+    ),
     hidden(flag(
         "scrape.adjust-timestamps",
         Kind::Bool,

@@ -9,4 +9,5 @@ mod kill;
 mod limits;
 mod operator;
 mod pages;
+mod queries;
 mod server;

@@ -58,13 +58,13 @@ fn queries_end_when_they_are_told_to() {
         ..QueryOptions::default()
     };
     let error = b.engine.instant(&b.store, "m", 0, &options).unwrap_err();
-    assert_eq!(error.to_string(), "query was canceled in query queue");
+    assert_eq!(error.to_string(), "query was canceled in query execution");
     let options = QueryOptions {
         timeout: Some(Duration::ZERO),
         ..QueryOptions::default()
     };
     let error = b.engine.instant(&b.store, "m", 0, &options).unwrap_err();
-    assert_eq!(error.to_string(), "query timed out in query queue");
+    assert_eq!(error.to_string(), "query timed out in query execution");
 }
 
 #[test]

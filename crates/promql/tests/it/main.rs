@@ -14,6 +14,7 @@ mod limits;
 mod native;
 mod native_steps;
 mod notes;
+mod queries;
 mod starts;
 mod sums;
 

@@ -1,0 +1,156 @@
+//! The list of queries, cancelling, the tracker and the log.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clock::Clock;
+use promql::{Origin, QueryError, QueryList, QueryLog, QueryOptions, QueryRecord, QueryTracker};
+
+use crate::{Bench, MINUTE_MS, bench};
+
+/// A clock that is asked before every series, and cancels everything when it is asked often enough.
+#[derive(Debug)]
+struct CancellingClock {
+    asked: AtomicU64,
+    cancels_at: u64,
+    queries: Arc<QueryList>,
+}
+
+impl Clock for CancellingClock {
+    fn now_ns(&self) -> i64 {
+        0
+    }
+
+    fn monotonic(&self) -> Duration {
+        if self.asked.fetch_add(1, Ordering::Relaxed) + 1 == self.cancels_at {
+            for query in self.queries.active() {
+                assert!(query.is_running);
+                assert!(self.queries.cancel(query.id));
+            }
+        }
+        Duration::ZERO
+    }
+}
+
+#[test]
+fn a_cancelled_query_reads_no_further_series() {
+    const SERIES: usize = 2_000;
+    let series: Vec<String> = (0..SERIES)
+        .map(|i| format!("m{{i=\"{i}\"}} 0+1x10"))
+        .collect();
+    let series: Vec<&str> = series.iter().map(String::as_str).collect();
+    for query in ["sum(rate(m[5m]))", "m", "max_over_time(m[5m]) > 3"] {
+        let run = |cancels_at| {
+            let queries = Arc::new(QueryList::default());
+            let clock = Arc::new(CancellingClock {
+                asked: AtomicU64::new(0),
+                cancels_at,
+                queries: Arc::clone(&queries),
+            });
+            let bench = Bench::with(&series, |options| {
+                options.clock = Arc::<CancellingClock>::clone(&clock);
+                options.queries = Arc::clone(&queries);
+            });
+            let result = bench.range(query, 0, 10).map(drop);
+            assert_eq!(queries.active(), [], "it has left the list");
+            (result, clock.asked.load(Ordering::Relaxed))
+        };
+        let (result, asked) = run(0);
+        assert_eq!(result, Ok(()));
+        assert!(asked > SERIES as u64, "{query}: asked {asked} times only");
+        let (result, asked) = run(500);
+        assert_eq!(
+            result,
+            Err(QueryError::Canceled("expression evaluation")),
+            "{query}"
+        );
+        assert!(asked < 520, "{query}: went on, asked {asked} times");
+    }
+}
+
+/// Writes down what it is told.
+#[derive(Debug, Default)]
+struct Notes(Mutex<Vec<String>>);
+
+impl QueryTracker for Notes {
+    fn begin(&self, place: usize, query: &str) {
+        self.0.lock().unwrap().push(format!("{place} {query}"));
+    }
+
+    fn end(&self, place: usize) {
+        self.0.lock().unwrap().push(format!("{place} ended"));
+    }
+}
+
+impl QueryLog for Notes {
+    fn write(&self, record: &QueryRecord<'_>) -> std::io::Result<()> {
+        let path = record.origin.map(|origin| &*origin.path);
+        self.0.lock().unwrap().push(format!(
+            "{} {:?} {path:?} {:?}",
+            record.query, record.asked, record.error
+        ));
+        Err(std::io::Error::other("full"))
+    }
+}
+
+#[test]
+fn every_query_is_tracked_and_logged() {
+    let notes = Arc::new(Notes::default());
+    let bench = Bench::with(&["m 1 2 3"], |options| {
+        options.tracker = Some(Arc::<Notes>::clone(&notes));
+    });
+    let log = || Some(Arc::<Notes>::clone(&notes) as Arc<dyn QueryLog>);
+    bench.engine.set_query_log(log());
+    bench.range("m", 0, 1).unwrap();
+    let options = QueryOptions {
+        origin: Some(Arc::new(Origin {
+            client: None,
+            method: "GET".to_owned(),
+            path: "/p".to_owned(),
+        })),
+        ..QueryOptions::default()
+    };
+    let bad = "label_replace(m, \"a\", \"b\", \"c\", \"(\")";
+    let run = |query| {
+        bench
+            .engine
+            .instant(&bench.store, query, MINUTE_MS, &options)
+    };
+    run(bad).unwrap_err();
+    run("m{").unwrap_err();
+    bench.engine.set_query_log(None);
+    run("1").unwrap();
+    let notes = notes.0.lock().unwrap();
+    assert_eq!(
+        *notes,
+        [
+            "0 m",
+            "0 ended",
+            "m Asked { start_ms: 0, end_ms: 60000, step_ms: 60000 } None None",
+            &format!("0 {bad}"),
+            "0 ended",
+            &format!(
+                "{bad} Asked {{ start_ms: 60000, end_ms: 60000, step_ms: 0 }} Some(\"/p\") \
+                 Some(\"invalid regular expression in label_replace(): (\")"
+            ),
+            "0 1",
+            "0 ended",
+        ]
+    );
+}
+
+#[test]
+fn a_query_over_its_bytes_is_refused_and_others_go_on() {
+    let limited = Bench::with(&["m 0+1x100", "n 0+1x100"], |options| {
+        options.max_bytes = 1_000;
+    });
+    assert_eq!(
+        limited.range("m + n", 0, 100).map(drop),
+        Err(QueryError::TooManyBytes { bytes_max: 1_000 })
+    );
+    limited.range("m", 0, 10).unwrap();
+    bench(&["m 0+1x100", "n 0+1x100"])
+        .range("m + n", 0, 100)
+        .unwrap();
+}
