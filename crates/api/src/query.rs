@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use gocompat::strconv::format_float_f;
 use http::StatusCode;
-use promql::{MatrixSeries, Origin, QueryOptions, QueryOutput, QueryStats, SampleStats, Value};
+use promql::{
+    MatrixSeries, Origin, QueryOptions, QueryOutput, QueryStats, SampleStats, TraceNode, Value,
+};
 use storage::ExemplarSeries;
 
 use crate::app::{App, Call};
@@ -157,6 +159,7 @@ fn query_options(call: &Call) -> Result<QueryOptions, ApiError> {
         lookback_delta_ms,
         timeout,
         per_step_stats: form.first("stats") == "all",
+        trace: form.first("trace") == "1",
         origin: Some(Arc::new(Origin {
             client: call.client,
             method: call.method.to_string(),
@@ -214,6 +217,10 @@ fn write_envelope(
     write_value(outlet, &output.value)?;
     if with_stats {
         write_stats(outlet.json.key("stats"), &output.stats);
+    }
+    if let Some(trace) = &output.trace {
+        let json = outlet.json.key("trace");
+        json.array(|json| trace.iter().for_each(|node| write_trace(json, node)));
     }
     outlet.json.end_object();
     notes.write(&mut outlet.json);
@@ -285,6 +292,26 @@ fn write_series(json: &mut Json, series: &MatrixSeries) {
                 }
             });
         }
+    });
+}
+
+/// A part of a query. No deeper than the query, whose depth the parser bounds.
+fn write_trace(json: &mut Json, node: &TraceNode) {
+    json.object(|json| {
+        json.key("text").text(&node.text);
+        json.key("start").uint(node.start as u64);
+        json.key("end").uint(node.end as u64);
+        json.key("seconds").float(node.seconds);
+        json.key("series").uint(node.series);
+        json.key("steps").uint(node.steps);
+        json.key("samples").uint(node.samples);
+        json.key("bytes").uint(node.bytes);
+        json.key("lazy").bool(node.is_lazy);
+        json.key("children").array(|json| {
+            node.children
+                .iter()
+                .for_each(|node| write_trace(json, node));
+        });
     });
 }
 

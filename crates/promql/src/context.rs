@@ -130,6 +130,11 @@ impl Budget {
         self
     }
 
+    /// Bytes that are held.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.usage.bytes.load(Ordering::Relaxed)
+    }
+
     /// The most that were held at a time.
     pub(crate) fn peak(&self) -> u64 {
         self.usage.samples_peak.load(Ordering::Relaxed)

@@ -23,6 +23,7 @@ use crate::plan::Node;
 use crate::planner::{QueryTimes, plan};
 use crate::queries::{Asked, Listed, QueryLog, QueryRecord};
 use crate::stats::{QueryStats, SampleStats};
+use crate::trace::{Trace, TraceNode};
 use crate::value::Value;
 
 /// Queries nested deeper than this get a stack of their own.
@@ -43,6 +44,8 @@ pub struct QueryOutput {
     pub infos: Vec<String>,
     /// What it cost.
     pub stats: QueryStats,
+    /// What its parts cost, if that was asked for: those at the top of the tree.
+    pub trace: Option<Vec<TraceNode>>,
 }
 
 /// Evaluates queries. Shared by all who ask; calls block until the answer is there.
@@ -223,13 +226,14 @@ impl Engine {
                 tracing::error!(err = %error, "can't log query");
             }
         }
-        let (value, annotations) = evaluated?;
+        let (value, annotations, trace) = evaluated?;
         let (warnings, infos) = annotations.into_texts(query);
         Ok(QueryOutput {
             value,
             warnings,
             infos,
             stats,
+            trace: trace.map(|trace| trace.into_nodes(query)),
         })
     }
 
@@ -239,7 +243,7 @@ impl Engine {
         run: &Run<'_>,
         expr: &Expr,
         stats: &mut QueryStats,
-    ) -> Result<(Value, Annotations), QueryError> {
+    ) -> Result<Evaluated, QueryError> {
         let Run {
             query,
             deadline,
@@ -276,7 +280,7 @@ impl Engine {
         run: &Run<'_>,
         plan: &Node,
         stats: &mut QueryStats,
-    ) -> Result<(Value, Annotations), QueryError> {
+    ) -> Result<Evaluated, QueryError> {
         let Run {
             storage,
             times,
@@ -322,6 +326,7 @@ impl Engine {
             ordered: instant || steps.is_single(),
         };
         let mut evaluator = Evaluator::new(&shared);
+        evaluator.trace = options.trace.then(Trace::default);
         let value = evaluator.value(plan, &mut scope, instant);
         let evaluated = deadline.elapsed();
         stats.timings.inner_eval_time = (evaluated - prepared).as_secs_f64();
@@ -336,9 +341,12 @@ impl Engine {
             self.metrics
                 .observe("result_sort", stats.timings.result_sort_time);
         }
-        Ok((value, evaluator.annotations))
+        Ok((value, evaluator.annotations, evaluator.trace))
     }
 }
+
+/// A value, what there is to say about it, and what its parts cost.
+type Evaluated = (Value, Annotations, Option<Trace>);
 
 /// A query that was parsed, and what goes with it.
 struct Run<'r> {

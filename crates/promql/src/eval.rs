@@ -30,6 +30,7 @@ use crate::options::{Features, SubqueryStep};
 use crate::plan::{Call, Kind, Node, Selector, Type};
 use crate::point::Point;
 use crate::source::{InstantSource, Reading};
+use crate::trace::{Cost, Trace};
 use crate::value::{MatrixSeries, Value, VectorSample};
 use crate::window::{RangeFunction, Reach, Windows};
 
@@ -60,6 +61,8 @@ pub(crate) struct Evaluator<'q> {
     /// What has been selected, by matchers and times: a selector that stands twice in a query is
     /// looked up once.
     selected: HashMap<String, Stored>,
+    /// What the parts cost, if somebody asks.
+    pub(crate) trace: Option<Trace>,
 }
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -84,6 +87,7 @@ impl<'q> Evaluator<'q> {
             shared,
             annotations: Annotations::default(),
             selected: HashMap::new(),
+            trace: None,
         }
     }
 
@@ -165,6 +169,32 @@ impl<'q> Evaluator<'q> {
 
     /// A vector that is still to be made.
     fn flow(&mut self, scope: &mut Scope, node: &Node) -> Result<Flow<'q>> {
+        if self.trace.is_none() || matches!(node.kind, Kind::Invariant(_)) {
+            return self.untraced_flow(scope, node);
+        }
+        let position = match &node.kind {
+            Kind::Aggregate(aggregate) => aggregate.position.clone(),
+            _ => node.position.clone(),
+        };
+        let deadline = self.shared.deadline;
+        if let Some(trace) = &mut self.trace {
+            trace.open(position, deadline.elapsed(), scope.counts.total);
+        }
+        let flow = self.untraced_flow(scope, node)?;
+        let cost = Cost {
+            series: flow.len() as u64,
+            steps: scope.steps.count as u64,
+            samples: scope.counts.total,
+            bytes: self.shared.budget.bytes(),
+            is_lazy: !matches!(flow.source, Source::Ready(_)),
+        };
+        if let Some(trace) = &mut self.trace {
+            trace.close(deadline.elapsed(), cost);
+        }
+        Ok(flow)
+    }
+
+    fn untraced_flow(&mut self, scope: &mut Scope, node: &Node) -> Result<Flow<'q>> {
         self.shared.deadline.check(EVALUATION)?;
         if scope.steps.count == 0 {
             return Ok(Flow::ready(self.empty()));

@@ -43,6 +43,7 @@ mod point;
 mod queries;
 mod source;
 mod stats;
+mod trace;
 mod value;
 mod window;
 
@@ -53,4 +54,5 @@ pub use queries::{
     ActiveQuery, Asked, Origin, QueryList, QueryLog, QueryRecord, QueryTracker, SlowQuery,
 };
 pub use stats::{QueryStats, SampleStats, Timings};
+pub use trace::TraceNode;
 pub use value::{MatrixSeries, Value, VectorSample};

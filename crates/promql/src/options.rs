@@ -118,6 +118,8 @@ pub struct QueryOptions {
     pub timeout: Option<Duration>,
     /// Whether samples are counted per step too, if the engine has that switched on.
     pub per_step_stats: bool,
+    /// Whether the answer tells what the parts of the query cost.
+    pub trace: bool,
     /// Who asks, for the list of queries and the log.
     pub origin: Option<Arc<Origin>>,
     /// Ends the query from another thread.

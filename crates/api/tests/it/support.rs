@@ -365,6 +365,7 @@ impl Engine {
             warnings: Vec::new(),
             infos: Vec::new(),
             stats,
+            trace: None,
         };
         output.value = match query {
             "1" => Value::Scalar {

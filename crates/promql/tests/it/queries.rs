@@ -154,3 +154,46 @@ fn a_query_over_its_bytes_is_refused_and_others_go_on() {
         .range("m + n", 0, 100)
         .unwrap();
 }
+
+#[test]
+fn a_trace_tells_of_every_vector() {
+    let bench = bench(&["m{i=\"1\"} 0+1x10", "m{i=\"2\"} 0+1x10"]);
+    let query = "sum(rate(m[5m])) / count(m) > -1";
+    let run = |trace| {
+        let options = QueryOptions {
+            trace,
+            ..QueryOptions::default()
+        };
+        let output = bench
+            .engine
+            .range(&bench.store, query, 0, 5 * MINUTE_MS, MINUTE_MS, &options);
+        output.unwrap()
+    };
+    assert_eq!(run(false).trace, None);
+    let trace = run(true).trace.unwrap();
+    let mut lines = Vec::new();
+    describe(&trace, 0, &mut lines);
+    assert_eq!(
+        lines,
+        [
+            "0 sum(rate(m[5m])) / count(m) > -1: 1 x 6, 52",
+            "1 sum(rate(m[5m])) / count(m): 1 x 6, 52",
+            "2 sum(rate(m[5m])): 1 x 6, 40",
+            "3 rate(m[5m]): 2 x 6, 0 lazy",
+            "2 count(m): 1 x 6, 12",
+            "3 m: 2 x 6, 0 lazy",
+        ]
+    );
+    assert_eq!(&query[trace[0].start..trace[0].end], query);
+}
+
+fn describe(nodes: &[promql::TraceNode], depth: usize, lines: &mut Vec<String>) {
+    for node in nodes {
+        let lazy = if node.is_lazy { " lazy" } else { "" };
+        lines.push(format!(
+            "{depth} {}: {} x {}, {}{lazy}",
+            node.text, node.series, node.steps, node.samples
+        ));
+        describe(&node.children, depth + 1, lines);
+    }
+}
