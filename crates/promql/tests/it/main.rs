@@ -10,6 +10,7 @@
 
 mod answers;
 mod failures;
+mod hostile;
 mod limits;
 mod native;
 mod native_steps;
