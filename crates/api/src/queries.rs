@@ -70,6 +70,7 @@ fn write_query(json: &mut Json, query: &ActiveQuery) {
         json.key("method").text(&origin.method);
         json.key("path").text(&origin.path);
     }
+    json.key("series").uint(query.series);
     json.key("samples").uint(query.samples);
     json.key("bytes").uint(query.bytes);
 }

@@ -130,6 +130,11 @@ impl Budget {
         self
     }
 
+    /// So many more series were found in the index, for those who look at the query.
+    pub(crate) fn selected(&self, count: usize) {
+        self.usage.series.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
     /// Bytes that are held.
     pub(crate) fn bytes(&self) -> u64 {
         self.usage.bytes.load(Ordering::Relaxed)

@@ -384,6 +384,7 @@ impl<'q> Evaluator<'q> {
             self.annotations.storage_warning(warning);
         }
         let mut series = found.series;
+        self.shared.budget.selected(series.len());
         if ordered {
             sort_by_labels(&mut series, self.shared.pool, |series| series.labels());
         }

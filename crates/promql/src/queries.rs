@@ -49,6 +49,8 @@ pub struct Asked {
 /// What a query holds at the moment.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
+    /// Series that selectors have found; it only grows.
+    pub(crate) series: AtomicU64,
     pub(crate) samples: AtomicU64,
     pub(crate) samples_peak: AtomicU64,
     pub(crate) bytes: AtomicU64,
@@ -70,6 +72,8 @@ pub struct ActiveQuery {
     pub since_ms: i64,
     /// Whether it runs; it waits for its turn otherwise.
     pub is_running: bool,
+    /// Series that its selectors have found so far.
+    pub series: u64,
     /// Samples that it holds.
     pub samples: u64,
     /// Bytes that it holds.
@@ -194,6 +198,7 @@ impl Entry {
             origin: self.origin.clone(),
             since_ms: self.since_ms,
             is_running: self.is_running.load(Ordering::Relaxed),
+            series: self.usage.series.load(Ordering::Relaxed),
             samples: self.usage.samples.load(Ordering::Relaxed),
             bytes: self.usage.bytes.load(Ordering::Relaxed),
         }

@@ -9,6 +9,9 @@ use promql::{Origin, QueryError, QueryList, QueryLog, QueryOptions, QueryRecord,
 
 use crate::{Bench, MINUTE_MS, bench};
 
+/// Series of a query that is cancelled.
+const SERIES: usize = 2_000;
+
 /// A clock that is asked before every series, and cancels everything when it is asked often enough.
 #[derive(Debug)]
 struct CancellingClock {
@@ -26,6 +29,7 @@ impl Clock for CancellingClock {
         if self.asked.fetch_add(1, Ordering::Relaxed) + 1 == self.cancels_at {
             for query in self.queries.active() {
                 assert!(query.is_running);
+                assert_eq!(query.series, SERIES as u64);
                 assert!(self.queries.cancel(query.id));
             }
         }
@@ -35,7 +39,6 @@ impl Clock for CancellingClock {
 
 #[test]
 fn a_cancelled_query_reads_no_further_series() {
-    const SERIES: usize = 2_000;
     let series: Vec<String> = (0..SERIES)
         .map(|i| format!("m{{i=\"{i}\"}} 0+1x10"))
         .collect();
