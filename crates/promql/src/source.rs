@@ -11,6 +11,7 @@ use storage::Samples;
 
 use crate::annotations::{Annotations, Position};
 use crate::column::{ABSENT, Column, Scalar, Steps, is_present};
+use crate::context::{Deadline, EVALUATION};
 use crate::error::QueryError;
 use crate::flow::{SeriesSet, Stored};
 use crate::native::ranges::MixedWalk;
@@ -323,6 +324,7 @@ impl InstantSource {
 /// A function's values over ranges.
 pub(crate) struct RangedSource<'q> {
     pub(crate) ranges: Ranges<'q>,
+    pub(crate) deadline: &'q Deadline,
     pub(crate) windows: Windows,
     pub(crate) function: RangeFunction,
     pub(crate) arguments: Vec<Scalar>,
@@ -355,8 +357,10 @@ impl RangedSource<'_> {
                 starts: &scratch.starts,
                 windows: &self.windows,
                 per_step: self.per_step,
+                deadline: Some(self.deadline),
             };
             let (column, counts) = walk.apply(self.function, &self.arguments);
+            self.deadline.check(EVALUATION)?;
             if counts.overlaps > 0 {
                 let metric = self.ranges.labels(index).metric_name();
                 annotations.start_overlaps(metric, &self.position, counts.overlaps);

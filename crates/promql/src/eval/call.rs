@@ -226,6 +226,7 @@ impl<'q> Evaluator<'q> {
             check_factors(&arguments, scope.steps.count)?;
         }
         let mut flow = Flow::new(Source::Ranged(RangedSource {
+            deadline: self.shared.deadline,
             ranges,
             windows,
             function,

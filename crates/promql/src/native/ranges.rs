@@ -98,6 +98,7 @@ impl MixedWalk<'_> {
         } = self.samples;
         let windows = self.windows;
         let walk = Walk {
+            deadline: None,
             times,
             values,
             starts,

@@ -80,7 +80,7 @@ proptest! {
             lookback_ms: 300,
         };
         let (times, values): (Vec<i64>, Vec<f64>) = samples.iter().copied().unzip();
-        let walk = Walk { times: &times, values: &values, starts: &[], windows: &windows, per_step: true };
+        let walk = Walk { times: &times, values: &values, starts: &[], windows: &windows, per_step: true, deadline: None };
         for function in [
             RangeFunction::CountOverTime,
             RangeFunction::FirstOverTime,
@@ -131,6 +131,7 @@ fn at_one_step(function: RangeFunction, range_ms: i64, samples: &[(i64, f64)]) -
     };
     let (times, values): (Vec<i64>, Vec<f64>) = samples.iter().copied().unzip();
     let walk = Walk {
+        deadline: None,
         times: &times,
         values: &values,
         starts: &[],

@@ -72,6 +72,26 @@ fn a_cancelled_query_reads_no_further_series() {
     }
 }
 
+#[test]
+fn large_windows_of_one_series_look_whether_to_end() {
+    let asked = |query: &str| {
+        let clock = Arc::new(CancellingClock {
+            asked: AtomicU64::new(0),
+            cancels_at: 0,
+            queries: Arc::default(),
+        });
+        let bench = Bench::with(&["m 0+1x10"], |options| {
+            options.clock = Arc::<CancellingClock>::clone(&clock);
+        });
+        bench.range(query, 10, 20).map(drop).unwrap();
+        clock.asked.load(Ordering::Relaxed)
+    };
+    let small = asked("quantile_over_time(0.5, m[10m:1m])");
+    // Eleven windows of up to 600,000 samples.
+    let large = asked("quantile_over_time(0.5, m[10m:1ms])");
+    assert!(large >= small + 8, "asked {small} and {large} times");
+}
+
 /// Writes down what it is told.
 #[derive(Debug, Default)]
 struct Notes(Mutex<Vec<String>>);
