@@ -124,11 +124,14 @@ impl Target {
         }
     }
 
-    /// The labels that tell this target's samples from those of all others: how often it is
-    /// scraped is no part of it.
+    /// The labels that tell this target's samples from those of all others: where it is scraped
+    /// and what its series get; how it is scraped is no part of it.
     pub(crate) fn group_labels(&self) -> Labels {
+        let is_place = |name: &str| {
+            [ADDRESS, METRICS_PATH, SCHEME].contains(&name) || name.starts_with(PARAM_PREFIX)
+        };
         self.labels
-            .without(|name| name == INTERVAL || name == TIMEOUT)
+            .without(|name| name.starts_with("__") && !is_place(name))
     }
 
     /// What is asked and what its series get: targets that agree in both differ in timing only.

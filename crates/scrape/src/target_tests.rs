@@ -175,6 +175,17 @@ fn identity_is_labels_and_url() {
     assert_ne!(base.id, slower.id);
     assert_eq!(base.endpoint(), slower.endpoint());
     assert_eq!(base.group_labels(), slower.group_labels());
+    assert_eq!(
+        base.group_labels().to_string(),
+        "{__address__=\"h:1\", __metrics_path__=\"/metrics\", __scheme__=\"http\", \
+         instance=\"h:1\", job=\"job\"}",
+        "what stored samples are found by does not grow with the configuration's keys"
+    );
+    let mut other = job("job");
+    other.always_scrape_classic_histograms = true;
+    other.scrape_native_histograms = true;
+    other.convert_classic_histograms_to_nhcb = true;
+    assert_eq!(base.group_labels(), make(other, &[]).group_labels());
     // The second value of a parameter is in no label, but in the URL.
     let mut config = job("job");
     config.params = vec![("q".to_owned(), vec!["a".to_owned(), "b".to_owned()])];

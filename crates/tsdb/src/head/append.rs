@@ -14,7 +14,7 @@ use crate::wal::Position;
 use crate::wal::frame::{self, Kind};
 use crate::wal::record::{self, Shape};
 
-fn limit(what: &str) -> AppendError {
+pub(super) fn limit(what: &str) -> AppendError {
     AppendError::Limit(what.to_owned())
 }
 
@@ -26,42 +26,6 @@ struct Locked<'a> {
 }
 
 impl Head {
-    /// The group with these labels, made if it is new.
-    pub(crate) fn open_group(&self, labels: &Labels) -> Result<GroupId, AppendError> {
-        if let Some(group) = self.find_group(labels) {
-            return Ok(group);
-        }
-        let mut groups = self.groups.write();
-        if let Some(&id) = groups.by_labels.get(labels) {
-            return Ok(GroupId(id));
-        }
-        let id = groups.next;
-        groups.next = id.checked_add(1).ok_or_else(|| limit("too many groups"))?;
-        let group = Arc::new(Group::new(id, labels.clone()));
-        groups.by_id.insert(id, group);
-        groups.by_labels.insert(labels.clone(), id);
-        Ok(GroupId(id))
-    }
-
-    fn find_group(&self, labels: &Labels) -> Option<GroupId> {
-        let groups = self.groups.read();
-        let id = *groups.by_labels.get(labels)?;
-        let group = groups.by_id.get(&id)?;
-        group.state.lock().closed = false;
-        Some(GroupId(id))
-    }
-
-    pub(super) fn group(&self, id: u32) -> Option<Arc<Group>> {
-        self.groups.read().by_id.get(&id).cloned()
-    }
-
-    /// Says that nothing more comes for the group: it goes when its samples are in blocks.
-    pub(crate) fn close_group(&self, group: GroupId) {
-        if let Some(group) = self.group(group.0) {
-            group.state.lock().closed = true;
-        }
-    }
-
     /// The series with these labels, made in the group if it is new and no limit keeps it out.
     /// `now_ms` is asked for new ones only.
     pub(crate) fn series(
@@ -86,11 +50,11 @@ impl Head {
         if let Some(id) = index.id_of(labels) {
             return Ok(SeriesRef(index.home(id)));
         }
-        let group = self
-            .group(group.0)
+        let (group, asked) = self
+            .writers_group(group)
             .ok_or_else(|| limit("the group is not open"))?;
         let mut state = group.state.lock();
-        let of_group = (&group.labels, &mut state.new_series);
+        let of_group = (&asked.labels, &mut state.new_series);
         self.gate.admit(labels, index.len(), of_group, now_ms())?;
         let key = state.next_key();
         let key = key.ok_or_else(|| limit("too many series in a group"))?;
@@ -143,7 +107,7 @@ impl Head {
         if !batch.exemplars.is_empty() || !batch.metadata.is_empty() {
             return Err(AppendError::Unsupported("exemplars and metadata"));
         }
-        let Some(group) = self.group(batch.group.0) else {
+        let Some((group, _)) = self.writers_group(batch.group) else {
             let all = batch.samples.iter().map(|sample| sample.series);
             let unknown = all.chain(batch.timed.iter().map(|sample| sample.series));
             let unknown = unknown.chain(batch.histograms.iter().map(|sample| sample.series));
@@ -157,7 +121,9 @@ impl Head {
             || batch.timed.iter().any(|s| !own(s.series))
             || batch.histograms.iter().any(|s| !own(s.series));
         if foreign {
-            return self.append_across(&group, batch);
+            let outcome = self.append_across(&group, batch)?;
+            self.adopt(batch);
+            return Ok(outcome);
         }
         let mut outcome = AppendOutcome::default();
         self.with_scratch(|scratch, taken| {

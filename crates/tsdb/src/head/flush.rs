@@ -190,7 +190,7 @@ impl Head {
             for slot in 0..state.series.len() as u32 {
                 let (id, span) = (state.series[slot as usize], state.spans[slot as usize]);
                 let dead = match span.is_empty() {
-                    true => state.closed,
+                    true => state.is_closed(),
                     false => span.ends_before(before_ms),
                 };
                 if dead && id != GONE && state.late.get(slot).is_empty() {
@@ -225,7 +225,7 @@ impl Head {
         for group in groups {
             let state = group.state.lock();
             let empty = state.gone == state.series.len() && state.chunks.is_empty();
-            if empty && state.closed && !state.is_open() {
+            if empty && state.is_closed() && !state.is_open() {
                 table.by_id.remove(&group.id);
                 table.by_labels.remove(&group.labels);
             }

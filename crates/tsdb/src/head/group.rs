@@ -29,6 +29,7 @@ use span::{Span, seconds_after, seconds_before};
 
 use super::chunk::{self, ChunkHead, OpenRow};
 use super::chunk_files::{Chunk, ChunkBytes, ChunkFiles};
+use super::groups::NO_GROUP;
 use super::histograms::{Histograms, OpenColumn};
 use super::limits::NewSeries;
 use super::memory::ARC_BYTES;
@@ -37,6 +38,7 @@ use super::starts::Starts;
 use crate::histograms::{OwnedHistogram, item};
 use crate::steps::Steps;
 use crate::sync::Mutex;
+use crate::sync::atomic::AtomicU32;
 use crate::tombstones::Tombstones;
 use crate::wal::frame;
 use crate::wal::record::wide::{self, Item, Wide};
@@ -71,7 +73,10 @@ pub(crate) struct State {
     /// Frames of the last commit if much depends on them (definitions, a base row): the next
     /// commit writes them again, so that a damaged record costs itself only.
     pub(crate) again: Box<[u8]>,
+    /// Whether the target that opened the group is gone.
     pub(crate) closed: bool,
+    /// The group whose target writes here too (`super::groups`).
+    pub(crate) adopted_by: Option<u32>,
     base: Arc<[u64]>,
     base_sequence: u64,
     rows: Vec<Row>,
@@ -105,6 +110,8 @@ pub(crate) struct State {
 pub(crate) struct Group {
     pub(crate) id: u32,
     pub(crate) labels: Labels,
+    /// The group to which the target writes that has opened this one, if it is another.
+    pub(super) adopted: AtomicU32,
     pub(crate) state: Mutex<State>,
 }
 
@@ -120,6 +127,7 @@ impl Group {
             pending: Vec::new(),
             again: Box::default(),
             closed: false,
+            adopted_by: None,
             base: Arc::from([]),
             base_sequence: 0,
             rows: Vec::new(),
@@ -141,7 +149,13 @@ impl Group {
             last_batch_ms: i64::MIN,
         };
         let state = Mutex::new(state);
-        Group { id, labels, state }
+        let adopted = AtomicU32::new(NO_GROUP);
+        Group {
+            id,
+            labels,
+            adopted,
+            state,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The head: what was appended lately, in memory and in the log.
 //!
 //! - [`index`]: which series there are, found by labels.
+//! - [`groups`]: which targets there are, and who writes to them.
 //! - [`group`]: the series of one target: open rows, then chunks.
 //! - [`late`]: late samples on their way into blocks.
 //! - [`delete`] puts tombstones over samples.
@@ -19,6 +20,7 @@ mod delete;
 mod extras;
 mod flush;
 mod group;
+mod groups;
 mod histograms;
 mod index;
 mod late;

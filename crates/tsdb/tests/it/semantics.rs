@@ -204,6 +204,83 @@ fn a_querier_sees_whole_batches_as_of_its_making() {
 }
 
 #[test]
+fn a_target_that_moves_goes_on_with_its_series() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    let old = labels(&[("__metrics_path__", "/metrics"), ("job", "j")]);
+    let old = db.open_group(&old).unwrap();
+    let names: Vec<String> = (0..200).map(|n| format!("m{n}")).collect();
+    let look_up = |group| {
+        let series = names.iter().map(|name| {
+            let labels = labels(&[("__name__", name), ("job", "j")]);
+            db.series(group, &labels).unwrap()
+        });
+        series.collect::<Vec<_>>()
+    };
+    let batch = |series: &[storage::SeriesRef], n: i64| {
+        let values = series.iter().zip(0i64..);
+        let points = values.map(|(series, slot)| point(*series, (slot * 7 + n) as f64));
+        points.collect::<Vec<_>>()
+    };
+    let mut written = 0;
+    let mut write = |group, at: i64, samples: &[Point]| {
+        append(&*db, group, START_MS + 15_000 * at, samples).unwrap();
+        let all = disk::size_of_dir(&disk, std::path::Path::new("/data/wal")).unwrap();
+        all - std::mem::replace(&mut written, all)
+    };
+    let series = look_up(old);
+    let mut in_rows = 0;
+    for at in 0..6 {
+        in_rows = write(old, at, &batch(&series, at));
+    }
+    // Its path changes, and one series is new.
+    db.close_group(old);
+    let new = labels(&[("__metrics_path__", "/new"), ("job", "j")]);
+    let new = db.open_group(&new).unwrap();
+    let mut series = look_up(new);
+    series.push(db.series(new, &labels(&[("__name__", "more")])).unwrap());
+    let mut costs = Vec::new();
+    for at in 6..12 {
+        costs.push(write(new, at, &batch(&series, at)));
+    }
+    assert!(costs[0] > 2 * in_rows, "from outside at first: {costs:?}");
+    let last = costs[5];
+    assert!(
+        last < in_rows + 40,
+        "in rows again: {costs:?}, {in_rows} before"
+    );
+    // What is new now lies with the others.
+    series.push(db.series(new, &labels(&[("__name__", "most")])).unwrap());
+    write(new, 12, &batch(&series, 12));
+    // Its definition is written twice.
+    write(new, 13, &batch(&series, 13));
+    assert!(write(new, 14, &batch(&series, 14)) < in_rows + 60);
+    // A target that writes there itself keeps others from adopting.
+    db.close_group(new);
+    let third = db.open_group(&labels(&[("job", "third")])).unwrap();
+    let fourth = db.open_group(&labels(&[("job", "fourth")])).unwrap();
+    for at in 15..18 {
+        write(third, at, &batch(&series, at));
+    }
+    assert!(write(third, 18, &batch(&series, 18)) < in_rows + 60);
+    write(fourth, 19, &batch(&series, 19));
+    assert!(write(fourth, 20, &batch(&series, 20)) > 2 * in_rows);
+
+    let before = dump(&*db);
+    assert_eq!(before.len(), 202);
+    for (labels, samples) in &before {
+        let first = match labels.get("__name__") {
+            "more" => 6,
+            "most" => 12,
+            _ => 0,
+        };
+        assert_eq!(samples.len(), 21 - first, "{labels}");
+    }
+    drop(db);
+    assert_eq!(dump(&*open(&disk)), before);
+}
+
+#[test]
 fn is_not_ready_when_closed() {
     let disk = MemoryDisk::new();
     let db = open(&disk);
