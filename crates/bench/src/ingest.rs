@@ -5,7 +5,7 @@
 //! in which every series is new; what starting cost is printed beside them.
 //!
 //! Promontory alone starts with hours of history ([`crate::preload`]): with more than three in its
-//! head, so that a block is due, and with blocks of two hours of which three may be merged. That
+//! head, so that a block is due, and with blocks of two hours of which some may be merged. That
 //! is measured before the scrapes are ([`maintenance`]): its CPU time, its most memory, and the
 //! bytes that a sample costs in a block. Since every sample goes once through a flush and once
 //! through each merge, and through the log and the head's files as it is scraped, the sum is what
@@ -37,7 +37,8 @@ pub struct IngestOptions {
     pub seconds: u64,
     /// Answers of the fleet are late by up to this.
     pub jitter_ms: u64,
-    /// Hours of history before; by default 15 without a peer, else none.
+    /// Hours of history before; by default so many that blocks can be merged (9 to 28, by the time
+    /// of day) without a peer, else none.
     pub history_hours: Option<u64>,
     /// Servers to run: name and binary.
     pub servers: Vec<(String, PathBuf)>,
@@ -80,16 +81,20 @@ pub async fn run(
     std::fs::write(&config, configuration(options.interval_s))?;
 
     let is_alone = options.servers.len() == 1;
-    let history_hours = options
-        .history_hours
-        .unwrap_or(if is_alone { 15 } else { 0 });
+    let history_hours = options.history_hours.unwrap_or_else(|| {
+        if is_alone {
+            maintenance::hours_to_merge()
+        } else {
+            0
+        }
+    });
     if history_hours > 0 && !is_alone {
         bail!("only Promontory can be given a history");
     }
     let hosts = options.fleet.hosts;
     writeln!(
         out,
-        "{hosts} hosts, {} containers each, every {} s…",
+        "{hosts} hosts, {} containers each, every {} s, {history_hours} h of history…",
         options.fleet.containers, options.interval_s
     )?;
     let fleet = Arc::new(fleet);

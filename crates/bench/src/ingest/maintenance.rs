@@ -23,6 +23,20 @@ const MAINTENANCE_MAX: Duration = Duration::from_secs(600);
 /// After so much time without another block, there is nothing more to do.
 const QUIET: Duration = Duration::from_secs(10);
 
+/// Span of the blocks that small ones are merged into with 15 days of retention.
+const MERGED_MS: i64 = 18 * HOUR_MS;
+/// So much history lies behind the end of a merged block's time: then nothing more comes for it.
+const BEHIND_MS: i64 = 5 * HOUR_MS;
+/// So much of a merged block's time is filled.
+const MERGEABLE_MS: i64 = 4 * HOUR_MS;
+
+/// Hours of history after which the server has blocks to merge: that hangs on the time of day.
+pub(super) fn hours_to_merge() -> u64 {
+    let now_ms = now_ms();
+    let end_ms = (now_ms - BEHIND_MS).div_euclid(MERGED_MS) * MERGED_MS;
+    ((now_ms - end_ms + MERGEABLE_MS) as u64).div_ceil(HOUR_MS as u64)
+}
+
 /// A history that leaves a block to write, and blocks to merge if it is long enough.
 pub(super) fn history(hours: u64, interval_s: u64) -> PreloadOptions {
     let end_ms = now_ms();
@@ -136,8 +150,8 @@ fn blocks(folder: &Path) -> anyhow::Result<BTreeMap<String, Written>> {
     Ok(found)
 }
 
-/// Levels of merged blocks with 15 days of retention: 6 and 18 hours.
-const MERGES: f64 = 2.0;
+/// How often a sample is merged with 15 days of retention: into a block of 18 hours.
+const MERGES: f64 = 1.0;
 
 impl Maintained {
     /// Prints the figures, and what a sample of `scraped` costs the disk in all.
@@ -179,7 +193,7 @@ impl Maintained {
         let blocks = per_sample(flushed) + MERGES * per_sample(merged);
         writeln!(
             out,
-            "disk in all: {log:.2} B a sample for log and head, {blocks:.2} B for one flush and {MERGES} merges: {:.2} B",
+            "disk in all: {log:.2} B a sample for log and head, {blocks:.2} B for one flush and {MERGES} merge: {:.2} B",
             log + blocks
         )?;
         Ok(())
