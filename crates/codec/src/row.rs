@@ -3,14 +3,19 @@
 //! A row stands on its base alone, not on the row before: rows can be read, lost and replayed one
 //! by one. Slots are taken 64 at a time; a word of bits says which slots differ from the base, and
 //! an offset a word says where its values begin, so that one value of one row costs a few dozen
-//! nanoseconds to find.
+//! nanoseconds to find. Slots of series that are gone stay for hours, mostly side by side: words
+//! without values cost two bits.
 //!
 //! ```text
-//! row    = flags count { changed: u64 } [ { present: u64 } ] { end: u32 } values
+//! row    = 0 count { changed: u64 } { end: u32 } values                       ; all are there
+//!        | 1 count { changed: u64 } { present: u64 } { end: u32 } values      ; not written any more
+//!        | 2 count live full { changed: u64 } { present: u64 } { end: u32 } values
 //! value  = varint(zigzag(new - base) << 1)              ; both are whole numbers
 //!        | (1 | lead << 1 | trail << 4) bytes           ; XOR without lead and trail zero bytes
 //! ```
-//! `present` is left out if all slots are there. `end` is where the values of a word end.
+//! `live` and `full` have a bit for each word: whether it has values, and whether it has all. In a
+//! row of kind 2 only live words have `changed` and `end`, and only those that are not full have
+//! `present`. `end` is where the values of a word end.
 
 use std::ops::Range;
 
@@ -19,7 +24,12 @@ use crate::bits::mask;
 use crate::floats::whole;
 use crate::varint::{self, Reader, unzigzag, zigzag};
 
-const HAS_PRESENT: u8 = 1;
+/// Every slot is there.
+const KIND_FULL: u8 = 0;
+/// Every word says which slots are there.
+const KIND_PRESENT: u8 = 1;
+/// Words without slots are left out.
+const KIND_LIVE: u8 = 2;
 
 /// More slots in a row than any target has series; bounds what damaged bytes can ask for.
 pub const SLOTS_MAX: usize = 1 << 26;
@@ -105,18 +115,24 @@ pub fn encode(values: &Values, base: &[u64], out: &mut Vec<u8>) {
     let slots = values.bits.len();
     let words = values.present.len();
     debug_assert_eq!(words, slots.div_ceil(64));
-    let full = (0..words).all(|w| values.present[w] == mask((slots - 64 * w).min(64) as u32));
-    out.push(if full { 0 } else { HAS_PRESENT });
+    let whole = |w: usize| mask((slots - 64 * w).min(64) as u32);
+    let full = (0..words).all(|w| values.present[w] == whole(w));
+    out.push(if full { KIND_FULL } else { KIND_LIVE });
     varint::put(out, slots as u64);
-    let changed_at = out.len();
-    out.resize(changed_at + 8 * words, 0);
+    let is_live = |w: &usize| full || values.present[*w] != 0;
     if !full {
-        out.extend(values.present.iter().flat_map(|w| w.to_le_bytes()));
+        put_bits(out, words, |w| values.present[w] != 0);
+        put_bits(out, words, |w| values.present[w] == whole(w));
     }
+    let live = (0..words).filter(is_live).count();
+    let changed_at = out.len();
+    out.resize(changed_at + 8 * live, 0);
+    let partly = (0..words).filter(|&w| is_live(&w) && values.present[w] != whole(w));
+    out.extend(partly.flat_map(|w| values.present[w].to_le_bytes()));
     let ends_at = out.len();
-    out.resize(ends_at + 4 * words, 0);
+    out.resize(ends_at + 4 * live, 0);
     let values_at = out.len();
-    for word in 0..words {
+    for (rank, word) in (0..words).filter(is_live).enumerate() {
         let from = 64 * word;
         let new = &values.bits[from..(from + 64).min(slots)];
         let mut changed = 0u64;
@@ -132,20 +148,61 @@ pub fn encode(values: &Values, base: &[u64], out: &mut Vec<u8>) {
             let old = base.get(from + at).copied().unwrap_or(0);
             put_value(out, old, new[at]);
         }
-        let at = changed_at + 8 * word;
+        let at = changed_at + 8 * rank;
         out[at..at + 8].copy_from_slice(&changed.to_le_bytes());
         let end = (out.len() - values_at) as u32;
-        let at = ends_at + 4 * word;
+        let at = ends_at + 4 * rank;
         out[at..at + 4].copy_from_slice(&end.to_le_bytes());
     }
+}
+
+fn put_bits(out: &mut Vec<u8>, count: usize, bit: impl Fn(usize) -> bool) {
+    let byte = |at: usize| {
+        let bits = (8 * at..(8 * at + 8).min(count)).enumerate();
+        bits.fold(0, |byte, (place, index)| {
+            byte | u8::from(bit(index)) << place
+        })
+    };
+    out.extend((0..count.div_ceil(8)).map(byte));
+}
+
+/// Bits of words, the first one lowest.
+#[derive(Debug, Clone, Copy)]
+struct Bits<'a>(&'a [u8]);
+
+impl Bits<'_> {
+    fn has(self, word: usize) -> bool {
+        self.0[word / 8] >> (word % 8) & 1 == 1
+    }
+
+    /// How many are set before a word.
+    fn rank(self, word: usize) -> usize {
+        let (before, here) = (&self.0[..word / 8], self.0.get(word / 8).unwrap_or(&0));
+        let (eights, rest) = before.as_chunks::<8>();
+        let eights = eights
+            .iter()
+            .map(|all| u64::from_le_bytes(*all).count_ones());
+        let rest = rest.iter().map(|byte| byte.count_ones());
+        let here = (here & mask((word % 8) as u32) as u8).count_ones();
+        (eights.sum::<u32>() + rest.sum::<u32>() + here) as usize
+    }
+}
+
+/// Which words have what in a row.
+#[derive(Debug, Clone, Copy)]
+enum Words<'a> {
+    Full,
+    Present(&'a [u8]),
+    /// Bits of the live and of the full ones, and what the others say.
+    Live(Bits<'a>, Bits<'a>, &'a [u8]),
 }
 
 /// An encoded row.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     slots: usize,
+    words: Words<'a>,
     changed: &'a [u8],
-    present: Option<&'a [u8]>,
     ends: &'a [u8],
     values: &'a [u8],
 }
@@ -164,19 +221,35 @@ impl<'a> Row<'a> {
         let mut reader = Reader::new(bytes);
         let flags = reader.byte()?;
         let slots = reader.count(SLOTS_MAX)?;
-        let words = slots.div_ceil(64);
-        let changed = reader.take(8 * words)?;
-        let present = match flags {
-            0 => None,
-            HAS_PRESENT => Some(reader.take(8 * words)?),
+        let count = slots.div_ceil(64);
+        let (words, changed, live) = match flags {
+            KIND_FULL => (Words::Full, reader.take(8 * count)?, count),
+            KIND_PRESENT => {
+                let changed = reader.take(8 * count)?;
+                (Words::Present(reader.take(8 * count)?), changed, count)
+            }
+            KIND_LIVE => {
+                let live = Bits(reader.take(count.div_ceil(8))?);
+                let full = Bits(reader.take(count.div_ceil(8))?);
+                let (bits, extra) = (8 * live.0.len(), full.0.iter().zip(live.0));
+                // Bits behind the last word, or words that are full and not there.
+                let stray = (count..bits).any(|word| live.has(word) || full.has(word));
+                if stray || extra.into_iter().any(|(full, live)| full & !live != 0) {
+                    return Err(DecodeError("row words"));
+                }
+                let (lives, fulls) = (live.rank(bits), full.rank(bits));
+                let changed = reader.take(8 * lives)?;
+                let present = reader.take(8 * (lives - fulls))?;
+                (Words::Live(live, full, present), changed, lives)
+            }
             _ => return Err(DecodeError("row flags")),
         };
-        let ends = reader.take(4 * words)?;
+        let ends = reader.take(4 * live)?;
         let values = reader.rest();
         Ok(Row {
             slots,
+            words,
             changed,
-            present,
             ends,
             values,
         })
@@ -197,21 +270,36 @@ impl<'a> Row<'a> {
     /// One bit for each of the 64 slots from `64 * word`.
     #[must_use]
     pub fn present_word(&self, word: usize) -> u64 {
-        match self.present {
-            Some(present) => word_at(present, word),
-            None => mask((self.slots - 64 * word).min(64) as u32),
+        let all = mask((self.slots - 64 * word).min(64) as u32);
+        match self.words {
+            Words::Full => all,
+            Words::Present(present) => word_at(present, word),
+            Words::Live(live, _, _) if !live.has(word) => 0,
+            Words::Live(_, full, _) if full.has(word) => all,
+            Words::Live(live, full, partly) => word_at(partly, live.rank(word) - full.rank(word)),
         }
     }
 
-    fn end(&self, word: usize) -> usize {
-        let four = &self.ends[4 * word..4 * word + 4];
+    /// Where a word that has values lies among those that do.
+    fn rank(&self, word: usize) -> usize {
+        match self.words {
+            Words::Live(live, _, _) => live.rank(word),
+            Words::Full | Words::Present(_) => word,
+        }
+    }
+
+    fn end(&self, rank: usize) -> usize {
+        let four = &self.ends[4 * rank..4 * rank + 4];
         u32::from_le_bytes(four.try_into().expect("four bytes")) as usize
     }
 
-    fn word_values(&self, word: usize) -> Result<Reader<'a>, DecodeError> {
-        let from = if word == 0 { 0 } else { self.end(word - 1) };
-        let bytes = self.values.get(from..self.end(word));
-        bytes.map(Reader::new).ok_or(DecodeError("row offset"))
+    /// Which slots of a live word differ from the base, and their values.
+    fn word_values(&self, word: usize) -> Result<(u64, Reader<'a>), DecodeError> {
+        let rank = self.rank(word);
+        let from = if rank == 0 { 0 } else { self.end(rank - 1) };
+        let bytes = self.values.get(from..self.end(rank));
+        let bytes = bytes.ok_or(DecodeError("row offset"))?;
+        Ok((word_at(self.changed, rank), Reader::new(bytes)))
     }
 
     /// The slot's value, `None` if it has none.
@@ -224,11 +312,10 @@ impl<'a> Row<'a> {
         }
         let old = base.get(slot).copied().unwrap_or(0);
         let (word, bit) = (slot / 64, slot % 64);
-        let changed = word_at(self.changed, word);
+        let (changed, mut reader) = self.word_values(word)?;
         if changed >> bit & 1 == 0 {
             return Ok(Some(old));
         }
-        let mut reader = self.word_values(word)?;
         for _ in 0..(changed & mask(bit as u32)).count_ones() {
             skip_value(&mut reader)?;
         }
@@ -242,7 +329,10 @@ impl<'a> Row<'a> {
     pub fn for_each(&self, base: &[u64], each: impl FnMut(usize, u64)) -> Result<(), DecodeError> {
         let words = self.slots.div_ceil(64);
         self.for_each_in(0..words, base, each)?;
-        let end = if words == 0 { 0 } else { self.end(words - 1) };
+        let end = match self.ends.len() / 4 {
+            0 => 0,
+            live => self.end(live - 1),
+        };
         if end == self.values.len() {
             Ok(())
         } else {
@@ -262,9 +352,11 @@ impl<'a> Row<'a> {
         mut each: impl FnMut(usize, u64),
     ) -> Result<(), DecodeError> {
         for word in words.start..words.end.min(self.slots.div_ceil(64)) {
-            let mut reader = self.word_values(word)?;
-            let changed = word_at(self.changed, word);
             let mut present = self.present_word(word);
+            if matches!(self.words, Words::Live(live, _, _) if !live.has(word)) {
+                continue;
+            }
+            let (changed, mut reader) = self.word_values(word)?;
             if changed & !present != 0
                 || present & !mask((self.slots - 64 * word).min(64) as u32) != 0
             {
@@ -307,24 +399,53 @@ mod tests {
         ]
     }
 
+    /// The row as it was written before words without slots were left out.
+    fn of_kind_1(values: &Values, row: &Row<'_>) -> Vec<u8> {
+        let mut out = vec![KIND_PRESENT];
+        varint::put(&mut out, row.slots as u64);
+        let (mut changed, mut ends, mut end) = (Vec::new(), Vec::new(), 0);
+        for (word, present) in values.present.iter().enumerate() {
+            let mut bits = 0;
+            if *present != 0 {
+                bits = row.word_values(word).unwrap().0;
+                end = row.end(row.rank(word)) as u32;
+            }
+            changed.extend(bits.to_le_bytes());
+            ends.extend(end.to_le_bytes());
+        }
+        out.extend(changed);
+        out.extend(values.present.iter().flat_map(|word| word.to_le_bytes()));
+        out.extend(ends);
+        out.extend(row.values);
+        out
+    }
+
     proptest! {
         #[test]
         fn round_trips(
             row in prop::collection::vec(prop::option::weighted(0.9, odd_float()), 0..200),
             base in prop::collection::vec(odd_float(), 0..200),
+            gone in prop::collection::vec((0usize..200, 0usize..150), 0..3),
             same in any::<bool>(),
         ) {
             let mut values = Values::default();
             values.reset(row.len());
+            let is_gone = |slot| gone.iter().any(|&(from, n)| (from..from + n).contains(&slot));
             for (slot, bits) in row.iter().enumerate() {
-                if let Some(bits) = bits {
+                if let Some(bits) = bits.filter(|_| !is_gone(slot)) {
                     let unchanged = base.get(slot).filter(|_| same && slot % 2 == 0);
-                    values.set(slot, unchanged.copied().unwrap_or(*bits));
+                    values.set(slot, unchanged.copied().unwrap_or(bits));
                 }
             }
             let mut out = Vec::new();
             encode(&values, &base, &mut out);
-            let view = Row::new(&out).unwrap();
+            let old = of_kind_1(&values, &Row::new(&out).unwrap());
+            if out[0] == KIND_LIVE {
+                let empty = values.present.iter().filter(|word| **word == 0).count();
+                prop_assert!(out.len() + 20 * empty <= old.len() + 2 * values.present.len().div_ceil(8));
+            }
+            for bytes in [&out, &old] {
+            let view = Row::new(bytes).unwrap();
             prop_assert_eq!(view.slots(), row.len());
             let mut back = Values::default();
             back.reset(row.len());
@@ -341,6 +462,7 @@ mod tests {
             for slot in 0..row.len() + 3 {
                 let want = (slot < row.len() && values.has(slot)).then(|| values.bits[slot]);
                 prop_assert_eq!(view.get(slot, &base), Ok(want));
+            }
             }
         }
 
