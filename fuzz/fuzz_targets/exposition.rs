@@ -14,7 +14,7 @@ fuzz_target!(|input: &[u8]| {
     };
     let created = match kind & 2 {
         0 => CreatedSeries::Keep,
-        _ => CreatedSeries::Skip,
+        _ => CreatedSeries::AsStarts,
     };
     let options = ParserOptions { format, created };
     let mut parser = Parser::new(page, options);
@@ -35,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
         let value = (sample.value.to_bits(), sample.timestamp_ms);
         seen.push((sample.series, value));
     }
-    if created == CreatedSeries::Skip {
+    if created == CreatedSeries::AsStarts {
         return;
     }
     let mut parser = Parser::new(page, options);
