@@ -370,5 +370,6 @@ fn ci() -> anyhow::Result<()> {
     conformance()?;
     compare()?;
     generated(&[])?;
+    migrate()?;
     e2e()
 }
