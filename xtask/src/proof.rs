@@ -58,7 +58,8 @@ const LEFT_OUT_OF_THREAD: &[(&str, &str)] = &[
     ("row::tests::round_trips", RANDOM),
 ];
 
-const SWEEP: &str = "the same once for every fault or bit, no two on one disk; other tests do it once";
+const SWEEP: &str =
+    "the same once for every fault or bit, no two on one disk; other tests do it once";
 const RANDOM: &str = "one thread does the same for many random cases; other tests do it once";
 
 /// Runs a command and fails if it fails.
