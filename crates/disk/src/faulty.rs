@@ -1,5 +1,6 @@
-//! A disk that lets one operation fail.
+//! A disk that lets one operation fail, or tells of each before it happens.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,17 +40,30 @@ pub enum Fault {
     Full,
 }
 
+/// Is told of an operation that is about to happen.
+struct Watch(Box<dyn Fn(Op) + Send + Sync>);
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("Watch")
+    }
+}
+
 #[derive(Debug)]
 struct Plan {
     at: u64,
     fault: Fault,
+    watch: Option<Watch>,
     seen: AtomicU64,
     dead: AtomicBool,
 }
 
 impl Plan {
     /// What to do with the next operation.
-    fn next(&self) -> Option<Fault> {
+    fn next(&self, op: Op) -> Option<Fault> {
+        if let Some(Watch(watch)) = &self.watch {
+            watch(op);
+        }
         if self.dead.load(SeqCst) {
             return Some(Fault::Fail);
         }
@@ -61,7 +75,7 @@ impl Plan {
     }
 
     fn check(&self, op: Op) -> io::Result<()> {
-        match self.next() {
+        match self.next(op) {
             None => Ok(()),
             Some(fault) => Err(error_of(fault, op)),
         }
@@ -92,13 +106,25 @@ impl FaultyDisk {
     /// `inner`, where the changing operation number `at` (from 0) has `fault`.
     #[must_use]
     pub fn new(inner: Arc<dyn Disk>, at: u64, fault: Fault) -> FaultyDisk {
-        let plan = Plan {
+        FaultyDisk::planned(inner, at, fault, None)
+    }
+
+    /// `inner` without a fault, where `watch` is called before each changing operation: it may
+    /// let other threads go first.
+    #[must_use]
+    pub fn watched(inner: Arc<dyn Disk>, watch: impl Fn(Op) + Send + Sync + 'static) -> FaultyDisk {
+        let watch = Watch(Box::new(watch));
+        FaultyDisk::planned(inner, u64::MAX, Fault::Fail, Some(watch))
+    }
+
+    fn planned(inner: Arc<dyn Disk>, at: u64, fault: Fault, watch: Option<Watch>) -> FaultyDisk {
+        let plan = Arc::new(Plan {
             at,
             fault,
+            watch,
             seen: AtomicU64::new(0),
             dead: AtomicBool::new(false),
-        };
-        let plan = Arc::new(plan);
+        });
         FaultyDisk { inner, plan }
     }
 
@@ -116,7 +142,7 @@ impl FaultyDisk {
 
 impl DiskFile for FaultyFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        match self.plan.next() {
+        match self.plan.next(Op::Write) {
             None => self.inner.append(bytes),
             Some(fault) => {
                 if matches!(fault, Fault::Tear | Fault::Dead) {

@@ -428,7 +428,10 @@ mod tests {
                 memory.create_dir_all(&dir).unwrap();
                 memory.sync_dir(Path::new("/")).unwrap();
                 // Small segments: two commits fill one.
-                let wal = Arc::new(Wal::new(Arc::new(memory.clone()), dir.clone(), 60));
+                // Others may come between a write and its sync, and between two syncs.
+                let shared = Arc::new(memory.clone());
+                let disk = disk::FaultyDisk::watched(shared, |_| shuttle::thread::yield_now());
+                let wal = Arc::new(Wal::new(Arc::new(disk), dir.clone(), 60));
                 let writers = (0..3u8).map(|n| {
                     let (wal, memory, dir) = (Arc::clone(&wal), memory.clone(), dir.clone());
                     shuttle::thread::spawn(move || {

@@ -1,7 +1,8 @@
 //! The database under a model checker: `cargo xtask shuttle`.
 //!
 //! Every lock and atomic of the crate is the checker's here. It runs each test some thousand times,
-//! one thread at a time, and decides at each lock and atomic who goes on; half of the runs at random,
+//! one thread at a time, and decides at each lock and atomic, and before each change of the disk, who
+//! goes on; half of the runs at random,
 //! half with few and well placed changes (PCT), which finds what needs a rare order. A failure
 //! prints the schedule, with which it can be run again.
 
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use disk::MemoryDisk;
+use disk::{FaultyDisk, MemoryDisk};
 use model::{Labels, Matcher};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::atomic::{AtomicI64, Ordering::SeqCst};
@@ -45,7 +46,8 @@ fn open() -> Arc<Db> {
     options.wal_sync_interval = Duration::from_secs(3_600);
     let clock = clock::ManualClock::at_ms(START_MS);
     let registry = telemetry::Registry::new(Arc::<clock::ManualClock>::clone(&clock));
-    Db::open(Arc::new(MemoryDisk::new()), options, clock, &registry).unwrap()
+    let disk = FaultyDisk::watched(Arc::new(MemoryDisk::new()), |_| thread::yield_now());
+    Db::open(Arc::new(disk), options, clock, &registry).unwrap()
 }
 
 /// Appends a sample with the same value to each series.
