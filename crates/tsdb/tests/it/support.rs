@@ -1,12 +1,14 @@
 //! A database on a disk in memory, and comparing it with the obvious store.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use disk::{Disk, Fault, MemoryDisk};
-use model::{Labels, Matcher};
+use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Span};
+use model::{FloatHistogram, Histogram, Labels, Matcher};
 use storage::{AppendOutcome, Appender, Batch, GroupId, Queryable, Sample, Samples, SelectHints};
 use storage::{SeriesRef, TimedSample};
 use tsdb::{Db, OpenError, Options};
@@ -39,6 +41,56 @@ pub(crate) fn open(disk: &MemoryDisk) -> Arc<Db> {
 /// A label set.
 pub(crate) fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::from_pairs(pairs.iter().copied())
+}
+
+/// A histogram of some shape whose counts grow with `n`.
+pub(crate) fn example(shape: u64, n: u64) -> Histogram {
+    let span = |offset, length| Span { offset, length };
+    let buckets: Vec<i64> = (0..4).map(|b| (n / (b + 1) + b) as i64).collect();
+    let mut histogram = Histogram {
+        schema: (shape % 3) as i32,
+        zero_threshold: 0.001,
+        zero_count: n / 3,
+        sum: n as f64 * 1.1,
+        positive_spans: vec![span(shape as i32 - 2, 1), span(2, 3)],
+        positive_buckets: buckets.clone(),
+        negative_spans: vec![span(3, 1)],
+        negative_buckets: vec![n as i64],
+        ..Histogram::default()
+    };
+    match shape {
+        3 => {
+            histogram = Histogram {
+                schema: CUSTOM_BUCKETS_SCHEMA,
+                sum: 0.1 * n as f64,
+                positive_spans: vec![span(0, 4)],
+                positive_buckets: buckets,
+                custom_values: vec![0.5, 1.0, 2.5, 10.0],
+                ..Histogram::default()
+            };
+        }
+        4 => {
+            return Histogram {
+                sum: model::STALE_NAN,
+                ..Histogram::default()
+            };
+        }
+        _ => {}
+    }
+    let all = histogram.positive_buckets.iter();
+    let all = all.chain(&histogram.negative_buckets);
+    histogram.count = histogram.zero_count + all.map(|count| *count as u64).sum::<u64>();
+    histogram
+}
+
+/// A histogram as one number; what is said of counter resets is left out, since how much is known
+/// of them depends on where samples lie.
+pub(crate) fn fingerprint(histogram: &FloatHistogram) -> u64 {
+    let mut histogram = histogram.clone();
+    histogram.counter_reset_hint = CounterResetHint::Unknown;
+    let mut hasher = DefaultHasher::new();
+    (histogram.sum.to_bits(), format!("{histogram:?}")).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A sample of one series at the batch's time or at one of its own.
@@ -77,7 +129,7 @@ pub(crate) fn append(
     })
 }
 
-/// A series and its samples, values by bits.
+/// A series and its samples, floats by bits and histograms by fingerprint.
 pub(crate) type Dumped = (Labels, Vec<(i64, u64)>);
 
 /// Everything that a query gives, sorted by labels; series without samples are left out.
@@ -94,7 +146,11 @@ pub(crate) fn dump_range(
         series.read(i64::MIN, i64::MAX, &mut samples).unwrap();
         let times = samples.timestamps.iter().copied();
         let bits = samples.values.iter().map(|value| value.to_bits());
-        (series.labels().clone(), times.zip(bits).collect())
+        let mut all: Vec<_> = times.zip(bits).collect();
+        let histograms = samples.histograms.iter();
+        all.extend(histograms.map(|(at_ms, histogram)| (*at_ms, fingerprint(histogram))));
+        all.sort_by_key(|(at_ms, _)| *at_ms);
+        (series.labels().clone(), all)
     });
     read.filter(|(_, samples): &Dumped| !samples.is_empty())
         .collect()

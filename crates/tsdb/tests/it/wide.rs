@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use disk::MemoryDisk;
-use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Span};
+use model::histogram::CounterResetHint;
 use model::{FloatHistogram, Histogram, Labels, Matcher};
 use proptest::prelude::*;
 use storage::memory::MemoryStore;
 use storage::{
     AppendOutcome, Appender, Batch, HistogramSample, HistogramValue, Queryable, Sample, Samples,
-    SelectHints, SeriesRef, StartTime, StorageAdmin, TimedSample,
+    SelectHints, SeriesRef, StartTime, StorageAdmin, StorageStatus, TimedSample,
 };
 use tsdb::{Db, Options};
 
-use crate::support::{DIR, START_MS, labels, open_with};
+use crate::support::{DIR, START_MS, example, labels, open_with};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -25,46 +25,6 @@ fn options() -> Options {
 
 fn open(disk: &MemoryDisk) -> Arc<Db> {
     open_with(Arc::new(disk.clone()), options()).unwrap()
-}
-
-/// A histogram of some shape whose counts grow with `n`.
-fn example(shape: u64, n: u64) -> Histogram {
-    let span = |offset, length| Span { offset, length };
-    let buckets: Vec<i64> = (0..4).map(|b| (n / (b + 1) + b) as i64).collect();
-    let mut histogram = Histogram {
-        schema: (shape % 3) as i32,
-        zero_threshold: 0.001,
-        zero_count: n / 3,
-        sum: n as f64 * 1.1,
-        positive_spans: vec![span(shape as i32 - 2, 1), span(2, 3)],
-        positive_buckets: buckets.clone(),
-        negative_spans: vec![span(3, 1)],
-        negative_buckets: vec![n as i64],
-        ..Histogram::default()
-    };
-    match shape {
-        3 => {
-            histogram = Histogram {
-                schema: CUSTOM_BUCKETS_SCHEMA,
-                sum: 0.1 * n as f64,
-                positive_spans: vec![span(0, 4)],
-                positive_buckets: buckets,
-                custom_values: vec![0.5, 1.0, 2.5, 10.0],
-                ..Histogram::default()
-            };
-        }
-        4 => {
-            return Histogram {
-                sum: model::STALE_NAN,
-                ..Histogram::default()
-            };
-        }
-        _ => {}
-    }
-    let all = histogram.positive_buckets.iter();
-    let all = all.chain(&histogram.negative_buckets);
-    histogram.count = histogram.zero_count + all.map(|count| *count as u64).sum::<u64>();
-    histogram
 }
 
 /// What a point has.
@@ -236,6 +196,58 @@ fn says_what_is_known_of_resets() {
     let all = [Matcher::equal("__name__", "h")];
     db.delete_series(&all, START_MS, START_MS).unwrap();
     assert_eq!(hints(&db)[0], Unknown);
+}
+
+/// The log may have a histogram that is in a block by now, while the newest one of its series lies
+/// in a chunk, which replay passes over: the next one is compared with the newest.
+#[test]
+fn after_a_start_a_reset_is_seen_behind_what_is_in_a_chunk() {
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    let send = |db: &Db, job: &str, name: &str, minute: i64, value: Value| {
+        let group = db.open_group(&labels(&[("job", job)])).unwrap();
+        let series = labels(&[("__name__", name), ("job", job)]);
+        let at_ms = START_MS + minute * MINUTE_MS;
+        let point = WidePoint {
+            series: db.series(group, &series).unwrap(),
+            at_ms: (job == "other").then_some(at_ms),
+            value,
+            start_ms: 0,
+        };
+        assert_eq!(append_wide(db, group, at_ms, &[point]).appended, 1);
+    };
+    let histogram = |count| Value::Integer(example(0, count));
+    // The other target's samples have own times, which no block boundary seals: the log keeps
+    // everything behind the first one.
+    send(&db, "other", "f", 121, Value::Float(1.0));
+    send(&db, "j", "h", 110, histogram(10));
+    send(&db, "j", "h", 200, histogram(50));
+    send(&db, "other", "f", 299, Value::Float(1.0));
+    // The first two hours go into a block and their chunk's file is removed; what has been idle
+    // since is sealed.
+    db.maintain();
+    assert_eq!(db.blocks().len(), 1);
+    drop(db);
+    let db = open(&disk);
+    // Within a block, nothing is between it and the one before.
+    send(&db, "j", "h", 239, histogram(20));
+    send(&db, "other", "f", 305, Value::Float(1.0));
+    db.maintain();
+    assert_eq!(db.blocks().len(), 2);
+    let all = read_all(&*db);
+    let all = all.iter().find(|(labels, _)| labels.metric_name() == "h");
+    let all = all.unwrap().1.histograms.iter();
+    let found: Vec<_> = all.map(|(_, h)| (h.count, h.counter_reset_hint)).collect();
+    let count = |n| example(0, n).count as f64;
+    use CounterResetHint::Unknown;
+    assert_eq!(
+        found,
+        [
+            (count(10), Unknown),
+            (count(50), Unknown),
+            (count(20), Unknown)
+        ]
+    );
 }
 
 #[test]
@@ -451,6 +463,7 @@ proptest! {
                     drop(db);
                     db = open(&disk);
                     db.set_out_of_order_window_ms(window_ms);
+                    prop_assert_eq!(db.corruption_count(), 0);
                     same(&*db, &before)?;
                 }
                 Step::Maintain => db.maintain(),
@@ -473,10 +486,12 @@ proptest! {
                     let mut options = options();
                     options.path = std::path::Path::new(DIR).join("snapshots").join(name);
                     let copy = open_with(Arc::new(disk.fork()), options).unwrap();
+                    prop_assert_eq!(copy.corruption_count(), 0);
                     same(&*copy, &dump_wide(&*db))?;
                 }
             }
         }
         same(&*db, &dump_wide(&plain))?;
+        prop_assert_eq!(db.corruption_count(), 0);
     }
 }
