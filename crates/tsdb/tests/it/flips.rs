@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use disk::{Disk, MemoryDisk};
 use model::Matcher;
-use storage::{Appender, Queryable, Samples, StorageAdmin, StorageStatus};
+use storage::{
+    Appender, Batch, ExemplarQueryable, ExemplarSample, HistogramSample, HistogramValue,
+};
+use storage::{Queryable, Samples, StorageAdmin, StorageStatus};
 use tsdb::{Db, Options};
 
 use crate::support::*;
@@ -19,6 +22,7 @@ fn small_options() -> Options {
     let mut options = options();
     options.wal_segment_bytes = 400;
     options.out_of_order_window_ms = 4 * 3_600_000;
+    options.exemplars_max = 4;
     options
 }
 
@@ -46,6 +50,16 @@ fn image() -> MemoryDisk {
             _ => {}
         }
         append(&*db, group, at_ms, &points).unwrap();
+        // In chunks, blocks and the log, some of them against the one before; one is late.
+        let histogram = match n as i64 {
+            1 | 2 | 6 | 21 | 25 => Some((0, false)),
+            3 | 22 | 23 => Some((0, true)),
+            24 => Some((STEP_MS * 3 / 2, false)),
+            _ => None,
+        };
+        if let Some((back_ms, is_shown)) = histogram {
+            append_histogram(&db, at_ms, at_ms - back_ms, n as u64, is_shown);
+        }
         if n as i64 == 22 {
             db.maintain();
             let x = [Matcher::equal("__name__", "x")];
@@ -68,7 +82,31 @@ fn image() -> MemoryDisk {
     disk
 }
 
-/// A sample: series, time, value.
+/// A small histogram of series `h`, and maybe an exemplar.
+fn append_histogram(db: &Db, batch_ms: i64, timestamp_ms: i64, n: u64, is_shown: bool) {
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    let series = db.series(group, &labels(&[("__name__", "h")])).unwrap();
+    let histogram = HistogramSample {
+        series,
+        timestamp_ms,
+        value: HistogramValue::Integer(&example(0, n)),
+    };
+    let exemplar = ExemplarSample {
+        series,
+        labels: &labels(&[("t", &n.to_string())]),
+        value: n as f64,
+        timestamp_ms,
+        has_own_time: true,
+    };
+    let outcome = db.append(Batch {
+        histograms: &[histogram],
+        exemplars: &[exemplar][..usize::from(is_shown)],
+        ..Batch::of(group, batch_ms, &[])
+    });
+    assert_eq!(outcome.unwrap().appended, 1);
+}
+
+/// A sample or an exemplar: series, time, value.
 type One = (String, i64, u64);
 
 /// Everything that can be read, and whether something could not.
@@ -87,6 +125,15 @@ fn read(db: &Db) -> (BTreeSet<One>, bool) {
         let values = samples.timestamps.iter().zip(&samples.values);
         let name = series.labels().to_string();
         all.extend(values.map(|(at_ms, value)| (name.clone(), *at_ms, value.to_bits())));
+        let histograms = samples.histograms.iter();
+        all.extend(histograms.map(|(at_ms, h)| (name.clone(), *at_ms, fingerprint(h))));
+    }
+    let selector = vec![Matcher::equal("__name__", "h")];
+    for found in db.exemplars(i64::MIN, i64::MAX, &[selector]).unwrap() {
+        for exemplar in found.exemplars {
+            let name = format!("{} {}", found.labels, exemplar.labels);
+            all.insert((name, exemplar.timestamp_ms, exemplar.value.to_bits()));
+        }
     }
     (all, failed)
 }
@@ -135,6 +182,8 @@ fn every_flipped_bit_is_found_or_harmless() {
     let db = open_with(Arc::new(image.fork()), small_options()).unwrap();
     let (want, failed) = read(&db);
     assert!(!failed && db.corruption_count() == 0);
+    let of_h = want.iter().filter(|(name, ..)| name.contains("\"h\""));
+    assert_eq!(of_h.count(), 9 + 3, "histograms and exemplars");
     let blocks = db.blocks().len();
     drop(db);
     let files: Vec<PathBuf> = image.files();
