@@ -131,7 +131,7 @@ impl Histograms {
     /// What the next item of the log may stand on, and the number of its batch.
     pub(crate) fn chain(&self, slot: u32) -> Option<(u64, &OwnedHistogram)> {
         let last = self.slots.get(&slot)?.last.as_ref()?;
-        let more = last.chain.is_some_and(|length| length < ANCHOR_EVERY);
+        let more = last.chain.is_some_and(|length| length + 1 < ANCHOR_EVERY);
         more.then_some((last.sequence, &last.histogram))
     }
 

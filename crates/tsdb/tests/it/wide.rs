@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use disk::MemoryDisk;
+use disk::{Disk as _, MemoryDisk};
 use model::histogram::CounterResetHint;
 use model::{FloatHistogram, Histogram, Labels, Matcher};
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use storage::{
 };
 use tsdb::{Db, Options};
 
-use crate::support::{DIR, START_MS, example, labels, open_with};
+use crate::support::{DIR, START_MS, example, files_in, labels, open_with};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -248,6 +248,42 @@ fn after_a_start_a_reset_is_seen_behind_what_is_in_a_chunk() {
             (count(20), Unknown)
         ]
     );
+}
+
+/// Histograms of the log stand on those before them, but not without end: see `docs/formats/wal.md`.
+#[test]
+fn a_damaged_record_costs_no_more_than_29_histograms_that_follow() {
+    const COUNT: usize = 100;
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    let series = db.series(group, &labels(&[("__name__", "h")])).unwrap();
+    for n in 0..COUNT as u64 {
+        let point = WidePoint {
+            series,
+            at_ms: None,
+            value: Value::Integer(example(0, n)),
+            start_ms: 0,
+        };
+        append_wide(&*db, group, START_MS + 1_000 * n as i64, &[point]);
+    }
+    drop(db);
+    let path = files_in(&disk, "wal").pop().unwrap();
+    let bytes = disk.map(&path).unwrap().to_vec();
+    let (mut at, mut costs) = (8, Vec::new());
+    while let [0xf1, kind, a, b, c, d, ..] = bytes[at..] {
+        let end = at + 10 + u32::from_le_bytes([a, b, c, d]) as usize;
+        if kind == 8 {
+            let hurt = disk.fork();
+            hurt.damage(&path, |bytes| bytes[end - 1] ^= 1);
+            let db = open(&hurt);
+            costs.push(COUNT - read_all(&*db)[0].1.histograms.len());
+        }
+        at = end;
+    }
+    // The first one is there twice.
+    assert_eq!((costs.len(), costs[0], costs[1]), (COUNT + 1, 0, 0));
+    assert_eq!(costs.iter().max(), Some(&30), "{costs:?}");
 }
 
 #[test]
