@@ -115,7 +115,7 @@ pub fn encode(values: &Values, base: &[u64], out: &mut Vec<u8>) {
     let slots = values.bits.len();
     let words = values.present.len();
     debug_assert_eq!(words, slots.div_ceil(64));
-    let whole = |w: usize| mask((slots - 64 * w).min(64) as u32);
+    let whole = |w: usize| slots_of(w, slots);
     let full = (0..words).all(|w| values.present[w] == whole(w));
     out.push(if full { KIND_FULL } else { KIND_LIVE });
     varint::put(out, slots as u64);
@@ -154,6 +154,11 @@ pub fn encode(values: &Values, base: &[u64], out: &mut Vec<u8>) {
         let at = ends_at + 4 * rank;
         out[at..at + 4].copy_from_slice(&end.to_le_bytes());
     }
+}
+
+/// A bit for each slot that a word has, if there are so many slots in all.
+fn slots_of(word: usize, slots: usize) -> u64 {
+    mask((slots - 64 * word).min(64) as u32)
 }
 
 fn put_bits(out: &mut Vec<u8>, count: usize, bit: impl Fn(usize) -> bool) {
@@ -270,7 +275,7 @@ impl<'a> Row<'a> {
     /// One bit for each of the 64 slots from `64 * word`.
     #[must_use]
     pub fn present_word(&self, word: usize) -> u64 {
-        let all = mask((self.slots - 64 * word).min(64) as u32);
+        let all = slots_of(word, self.slots);
         match self.words {
             Words::Full => all,
             Words::Present(present) => word_at(present, word),
@@ -357,9 +362,7 @@ impl<'a> Row<'a> {
                 continue;
             }
             let (changed, mut reader) = self.word_values(word)?;
-            if changed & !present != 0
-                || present & !mask((self.slots - 64 * word).min(64) as u32) != 0
-            {
+            if changed & !present != 0 || present & !slots_of(word, self.slots) != 0 {
                 return Err(DecodeError("row bits"));
             }
             while present != 0 {
