@@ -25,12 +25,12 @@ fuzz_target!(|input: &[u8]| {
             continue;
         };
         if labels.read(sample.series, sample.kind).is_ok() {
-            labels.to_labels();
+            let _ = labels.to_labels();
         }
         if let Some(exemplar) = &sample.exemplar
             && labels.read_exemplar(exemplar.labels).is_ok()
         {
-            labels.to_labels();
+            let _ = labels.to_labels();
         }
         let value = (sample.value.to_bits(), sample.timestamp_ms);
         seen.push((sample.series, value));

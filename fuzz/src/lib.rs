@@ -4,6 +4,8 @@
 //! Readers do not verify checksums under `cfg(fuzzing)`: nobody guesses a CRC32C, and the question
 //! is what the code behind it makes of bytes that pass.
 
+pub mod queries;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

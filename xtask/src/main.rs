@@ -366,6 +366,7 @@ fn e2e() -> anyhow::Result<()> {
 
 fn ci() -> anyhow::Result<()> {
     check()?;
+    proof::fuzz_check()?;
     test()?;
     conformance()?;
     compare()?;

@@ -24,6 +24,7 @@ const FUZZ_TARGETS: &[&str] = &[
     "promblock",
     "exposition",
     "promql",
+    "promql_engine",
 ];
 
 /// What libFuzzer needs the compiler to put in: counters, comparisons, and the address sanitizer.
@@ -115,6 +116,14 @@ pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<()> {
         fuzz_one(&binaries.join(name), &corpus.join(name), seconds)?;
     }
     Ok(())
+}
+
+/// That the fuzz targets still fit the code that they are about.
+pub(crate) fn fuzz_check() -> anyhow::Result<()> {
+    let mut check = Command::new("cargo");
+    check.args(["check", "--bins", "--target-dir"]);
+    check.arg(target().join("fuzz-check"));
+    run(check.current_dir(root().join("fuzz")))
 }
 
 fn fuzz_one(binary: &Path, corpus: &Path, seconds: &str) -> anyhow::Result<()> {

@@ -65,6 +65,17 @@ fn main() {
             .iter()
             .map(|query| ("promql", query.as_bytes().to_vec())),
     );
+    for (number, query) in QUERIES.iter().chain(EVALUATED).enumerate() {
+        let steps = [0, 20, 200][number % 3];
+        let seed = fuzz::queries::text_input(steps, 2, number as u8 % 4, query);
+        seeds.push(("promql_engine", seed));
+    }
+    for number in 0..32 {
+        seeds.push((
+            "promql_engine",
+            vec![2 * number + 1, 8 * number, 2, 40, number],
+        ));
+    }
     for (number, (target, bytes)) in seeds.iter().enumerate() {
         let folder = folder.join(target);
         std::fs::create_dir_all(&folder).expect("the corpus's folder");
@@ -111,4 +122,18 @@ const QUERIES: &[&str] = &[
     "max_over_time(a[1h:5m] @ end()) * on (x) group_left (y) b{'utf-8'='1'} ^ -2 unless c",
     "label_replace(topk(3, {\"a b\", c=\"d\"}), 'x', '$1', 'y', '(.*)') atan2 0x1F % 1e-3",
     "quantile_over_time(.5, a[5m+2m] anchored) and limitk(2, b) fill (0) count_values('v', d)",
+];
+
+/// Queries over the data of the engine's target.
+const EVALUATED: &[&str] = &[
+    "sum by (x) (rate(c_total[2m])) / on (x) group_left count by (x) (a)",
+    "histogram_quantile(0.9, sum by (le) (rate(h_bucket[5m])))",
+    "histogram_quantiles(sum(n), \"q\", 0.1, 0.9) or histogram_fraction(0, 2, n) or histogram_stddev(k)",
+    "max_over_time(sum(rate(n[1m]))[5m:15s]) >/ 0.3",
+    "label_join(label_replace(pods, \"p\", \"$1-$1\", \"pod\", \"(.)(.*)\"), \"j\", \",\", \"p\", \"x\", \"p\")",
+    "count_values(\"v\", a) or count_values(\"v\", n)",
+    "sort_by_label_desc(topk(3, mixed or a), \"x\") or limit_ratio(-0.5, pods) or absent(nothing{a=\"b\"})",
+    "info(a) + fill(0) b or quantile(0.5, {__name__=~\".+\"}) without (x)",
+    "predict_linear(a[10m], 3600) - double_exponential_smoothing(b[5m], 0.1, 0.5) offset -1m @ end()",
+    "absent_over_time(a[1m]) or scalar(a) + vector(time()) ^ step() or a smoothed or rate(c_total[5m] anchored)",
 ];

@@ -28,10 +28,10 @@ const fn rule(symbol: char, weight: u32, needs: Dialect, text: &'static str) -> 
 
 const CORE: Dialect = Dialect::CORE;
 const WHOLE: Dialect = Dialect::WHOLE;
-const RECENT: Dialect = Dialect::WHOLE.and(Dialect::RECENT);
-const NEW: Dialect = RECENT.and(Dialect::EXPERIMENTAL);
-const NATIVE: Dialect = RECENT.and(Dialect::HISTOGRAMS);
-const NEW_NATIVE: Dialect = NEW.and(Dialect::HISTOGRAMS);
+const RECENT: Dialect = Dialect::WHOLE.with(Dialect::RECENT);
+const NEW: Dialect = RECENT.with(Dialect::EXPERIMENTAL);
+const NATIVE: Dialect = RECENT.with(Dialect::HISTOGRAMS);
+const NEW_NATIVE: Dialect = NEW.with(Dialect::HISTOGRAMS);
 const EDGES: Dialect = Dialect::EDGES;
 const STARTS: Dialect = Dialect::STARTS;
 const ORDER: Dialect = Dialect::ORDER;
@@ -57,7 +57,7 @@ pub(super) const RULES: &[Rule] = &[
     rule('D', 1, CORE, "max_over_time(b$M[$W]$O)"),
     rule('D', 1, EDGES, "max_over_time($P)"),
     rule('D', 1, EDGES, "avg_over_time($P)"),
-    rule('D', 18, ORDER.and(EDGES), "$V"),
+    rule('D', 18, ORDER.with(EDGES), "$V"),
 
     // Numbers.
     rule('S', 12, CORE, "$n"),
@@ -288,7 +288,7 @@ pub(super) const RULES: &[Rule] = &[
     rule('b', 1, CORE, "> bool"),
     rule('b', 1, CORE, "<= bool"),
     rule('b', 1, CORE, "!= bool"),
-    rule('b', 1, WHOLE.and(EDGES), "^"),
+    rule('b', 1, WHOLE.with(EDGES), "^"),
     rule('b', 1, RECENT, "atan2"),
     rule('o', 1, CORE, "and"),
     rule('o', 1, CORE, "or"),
@@ -324,7 +324,7 @@ pub(super) const RULES: &[Rule] = &[
     rule('C', 2, EDGES, "histogram_quantile($Q, $V)"),
     rule('C', 8, CORE, "$c($V)"),
     rule('C', 2, WHOLE, "$x($I)"),
-    rule('C', 2, WHOLE.and(EDGES), "$x($V)"),
+    rule('C', 2, WHOLE.with(EDGES), "$x($V)"),
     rule('C', 2, WHOLE, "$v($V * 1e6)"),
     rule('C', 1, WHOLE, "absent($V)"),
     rule('C', 1, WHOLE, "sort($V)"),

@@ -44,7 +44,9 @@ impl Dialect {
         self.0 & needed.0 == needed.0
     }
 
-    pub(super) const fn and(self, other: Dialect) -> Dialect {
+    /// Everything that one of both has.
+    #[must_use]
+    pub const fn with(self, other: Dialect) -> Dialect {
         Dialect(self.0 | other.0)
     }
 }
@@ -53,7 +55,7 @@ impl BitOr for Dialect {
     type Output = Dialect;
 
     fn bitor(self, other: Dialect) -> Dialect {
-        self.and(other)
+        self.with(other)
     }
 }
 
