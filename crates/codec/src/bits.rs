@@ -80,8 +80,24 @@ impl<'a> BitReader<'a> {
         word >> (self.at & 7)
     }
 
-    #[cold]
+    /// The word at a byte that has fewer than seven behind it: a short column ends soon after it
+    /// begins, so this is no rare case.
+    #[inline]
     fn tail(&self, byte: usize) -> u64 {
+        let Some(last) = self.bytes.last_chunk::<8>() else {
+            return self.short_tail(byte);
+        };
+        let missing = byte + 8 - self.bytes.len();
+        let last = u64::from_le_bytes(*last);
+        if missing < 8 {
+            last >> (8 * missing)
+        } else {
+            0
+        }
+    }
+
+    #[cold]
+    fn short_tail(&self, byte: usize) -> u64 {
         let mut eight = [0; 8];
         let rest = self.bytes.get(byte..).unwrap_or(&[]);
         eight[..rest.len()].copy_from_slice(rest);

@@ -320,14 +320,15 @@ pub fn decode(
         out.push(first.wrapping_add(step));
     }
     let from = out.len();
-    out.reserve(residuals);
+    out.resize(from + residuals, 0);
     // Residuals first, straight into `out`; then the predictor runs over them in place.
+    let slots = &mut out[from..];
     match header >> 2 & 3 {
-        0 => read_codes(header >> 4, reader, residuals, |code| {
-            out.push((code as i64).wrapping_add(middle));
+        0 => read_codes(header >> 4, reader, slots, |code| {
+            (code as i64).wrapping_add(middle)
         })?,
-        1 => read_codes(header >> 4, reader, residuals, |code| {
-            out.push(unzigzag(code).wrapping_add(middle));
+        1 => read_codes(header >> 4, reader, slots, |code| {
+            unzigzag(code).wrapping_add(middle)
         })?,
         _ => return Err(DecodeError("shape of residuals")),
     }
@@ -361,22 +362,21 @@ pub fn decode(
 fn read_codes(
     coder: u8,
     reader: &mut Reader<'_>,
-    count: usize,
-    mut push: impl FnMut(u64),
+    out: &mut [i64],
+    residual: impl Fn(u64) -> i64,
 ) -> Result<(), DecodeError> {
+    let count = out.len();
     match coder {
         2 => {
-            let mut left = count;
-            while left > 0 {
-                let run = reader.count(left)?;
+            let mut left = out;
+            while !left.is_empty() {
+                let run = reader.count(left.len())?;
                 if run == 0 {
                     return Err(DecodeError("run"));
                 }
-                let code = reader.varint()?;
-                for _ in 0..run {
-                    push(code);
-                }
-                left -= run;
+                let (run, rest) = left.split_at_mut(run);
+                run.fill(residual(reader.varint()?));
+                left = rest;
             }
         }
         1 => {
@@ -385,8 +385,8 @@ fn read_codes(
                 return Err(DecodeError("width"));
             }
             let mut bits = BitReader::new(reader.rest());
-            for _ in 0..count {
-                push(bits.get(wide));
+            for out in out {
+                *out = residual(bits.get(wide));
             }
             *reader = Reader::new(bits.finish()?);
         }
@@ -396,16 +396,16 @@ fn read_codes(
                 return Err(DecodeError("width"));
             }
             let mut bits = BitReader::new(reader.rest());
-            for _ in 0..count {
+            for out in out {
                 let word = bits.peek();
                 let unary = word.trailing_ones();
-                if unary < RICE_UNARY_MAX {
+                *out = if unary < RICE_UNARY_MAX {
                     bits.skip(unary + 1 + k);
-                    push(u64::from(unary) << k | (word >> (unary + 1)) & mask(k));
+                    residual(u64::from(unary) << k | (word >> (unary + 1)) & mask(k))
                 } else {
                     bits.skip(RICE_UNARY_MAX);
-                    push(bits.get(wide));
-                }
+                    residual(bits.get(wide))
+                };
             }
             *reader = Reader::new(bits.finish()?);
         }

@@ -1,5 +1,7 @@
 //! Reading pages: headers and classes at once, columns one by one.
 
+use std::cell::RefCell;
+
 use super::{
     AFTER, AROUND, CLASS_TABLE, CLASSES, CONSTANT, CONSTANT_WHOLE, EXCEPTIONS, FIRST, FLOATS, LAST,
     LINE, OF_COLUMN, OF_DENOMINATOR, OF_SECONDS, OF_STEPS, QUOTIENT, RATIO, SAME, SUM, ratio,
@@ -474,11 +476,17 @@ impl Page {
             Whole::Constant(value) => values.resize(count, *value),
             Whole::Classes(classes) => {
                 let (classes_of, tails) = classes.bytes(bytes, &self.classes, count)?;
-                classes.run(classes_of, tails, |whole| values.push(whole))?;
+                values.resize(count, 0);
+                classes.run(classes_of, tails, &mut values, |whole| whole)?;
             }
         }
         Ok(values)
     }
+}
+
+thread_local! {
+    /// What zstd works in, 95 kB: making it takes longer than unpacking a page of classes.
+    static ZSTD: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 fn unpack(frame: &[u8], packed: bool, count: usize) -> Result<Vec<u8>, DecodeError> {
@@ -491,9 +499,14 @@ fn unpack(frame: &[u8], packed: bool, count: usize) -> Result<Vec<u8>, DecodeErr
     }
     // The capacity is the bound: a frame that would give more is refused.
     let mut classes = Vec::with_capacity(count);
-    let size = zstd::bulk::Decompressor::new()
-        .and_then(|mut zstd| zstd.decompress_to_buffer(frame, &mut classes))
-        .map_err(|_| DecodeError("frame"))?;
+    let size = ZSTD.with_borrow_mut(|kept| -> std::io::Result<usize> {
+        let zstd = match kept {
+            Some(zstd) => zstd,
+            none => none.insert(zstd::bulk::Decompressor::new()?),
+        };
+        zstd.decompress_to_buffer(frame, &mut classes)
+    });
+    let size = size.map_err(|_| DecodeError("frame"))?;
     if size != count {
         return Err(DecodeError("frame"));
     }
@@ -532,12 +545,13 @@ impl Classes {
     ) -> Result<(), DecodeError> {
         let (classes, tails) = self.bytes(bytes, classes, count)?;
         let start = out.len();
-        out.reserve(count);
+        out.resize(start + count, 0.0);
+        let values = &mut out[start..];
         let power = POWERS[usize::from(self.tag >> 4 & 7)];
         if power == 1.0 {
-            self.run(classes, tails, |whole| out.push(whole as f64))?;
+            self.run(classes, tails, values, |whole| whole as f64)?;
         } else {
-            self.run(classes, tails, |whole| out.push(whole as f64 / power))?;
+            self.run(classes, tails, values, |whole| whole as f64 / power)?;
         }
         if self.tag & EXCEPTIONS != 0 {
             let bytes = bytes.get(self.exceptions..).ok_or(DecodeError("length"))?;
@@ -552,58 +566,94 @@ impl Classes {
         Ok(())
     }
 
-    /// Gives the whole numbers of the column to `push`.
+    /// Makes values of the whole numbers of the column: one for each class and those before.
     #[inline]
-    fn run(&self, classes: &[u8], tails: &[u8], push: impl FnMut(i64)) -> Result<(), DecodeError> {
+    fn run<T>(
+        &self,
+        classes: &[u8],
+        tails: &[u8],
+        out: &mut [T],
+        make: impl Fn(i64) -> T,
+    ) -> Result<(), DecodeError> {
+        if tails.is_empty() {
+            // What moves little has no tails: its classes are all there is to read.
+            let mut widths = 0;
+            let none = |width| {
+                widths |= width;
+                0
+            };
+            self.shaped(classes, none, out, make)?;
+            return match widths {
+                0 => Ok(()),
+                _ => Err(DecodeError("length")),
+            };
+        }
+        let mut bits = BitReader::new(tails);
+        self.shaped(classes, |width| bits.get(width), out, make)?;
+        bits.finish().map(|_| ())
+    }
+
+    #[inline]
+    fn shaped<T>(
+        &self,
+        classes: &[u8],
+        tail: impl FnMut(u32) -> u64,
+        out: &mut [T],
+        make: impl Fn(i64) -> T,
+    ) -> Result<(), DecodeError> {
         if self.tag & AROUND != 0 {
-            self.predict(classes, tails, unzigzag, push)
+            self.predict(classes, tail, unzigzag, out, make)
         } else {
-            self.predict(classes, tails, |code| code as i64, push)
+            self.predict(classes, tail, |code| code as i64, out, make)
         }
     }
 
     #[inline]
-    fn predict(
+    fn predict<T>(
         &self,
         classes: &[u8],
-        tails: &[u8],
+        mut tail: impl FnMut(u32) -> u64,
         signed: impl Fn(u64) -> i64,
-        mut push: impl FnMut(i64),
+        out: &mut [T],
+        make: impl Fn(i64) -> T,
     ) -> Result<(), DecodeError> {
-        let mut bits = BitReader::new(tails);
         let (divisor, middle) = (self.divisor as i64, self.middle);
-        let residual = |class: u8, bits: &mut BitReader<'_>| {
+        let mut residual = |class: u8| {
             let (base, width) = *CLASS_TABLE
                 .get(usize::from(class))
                 .ok_or(DecodeError("class"))?;
-            let code = base | bits.get(u32::from(width));
+            let code = base | tail(u32::from(width));
             Ok(signed(code).wrapping_add(middle).wrapping_mul(divisor))
         };
-        push(self.first);
+        let (known, out) = out
+            .split_at_mut_checked(self.known())
+            .ok_or(DecodeError("count"))?;
+        known[0] = make(self.first);
+        let out = out.iter_mut().zip(classes);
         match self.tag & 3 {
             FIRST => {
-                for &class in classes {
-                    push(self.first.wrapping_add(residual(class, &mut bits)?));
+                for (out, &class) in out {
+                    *out = make(self.first.wrapping_add(residual(class)?));
                 }
             }
             LAST => {
                 let mut before = self.first;
-                for &class in classes {
-                    before = before.wrapping_add(residual(class, &mut bits)?);
-                    push(before);
+                for (out, &class) in out {
+                    before = before.wrapping_add(residual(class)?);
+                    *out = make(before);
                 }
             }
             _ => {
                 let mut step = self.step;
                 let mut before = self.first.wrapping_add(step);
-                push(before);
-                for &class in classes {
-                    step = step.wrapping_add(residual(class, &mut bits)?);
+                known[1] = make(before);
+                for (out, &class) in out {
+                    step = step.wrapping_add(residual(class)?);
                     before = before.wrapping_add(step);
-                    push(before);
+                    *out = make(before);
                 }
             }
         }
-        bits.finish().map(|_| ())
+        Ok(())
     }
 }

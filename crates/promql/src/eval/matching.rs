@@ -222,7 +222,7 @@ pub(super) struct Matcher<'a> {
 struct Matched {
     any: Vec<bool>,
     /// By result labels, where several series of "many" could give the same.
-    by_labels: HashMap<Labels, Vec<bool>>,
+    by_labels: HashMap<Labels, Vec<bool>, foldhash::fast::RandomState>,
 }
 
 impl Matcher<'_> {
@@ -394,11 +394,18 @@ impl Matcher<'_> {
         let column = std::mem::take(&mut self.many[at].column);
         let labels = self.many[at].labels.clone();
         let is_plain = !column.has_histograms() && !is_trim(self.op);
-        if let (Partners::One(one), None, None) = (partners, &matched, fill)
+        if let (&Partners::One(partner), None) = (partners, fill)
             && is_plain
-            && !self.one[*one].column.has_histograms()
+            && !self.one[partner].column.has_histograms()
         {
-            let one = &self.one[*one];
+            if let Some(matched) = matched {
+                let other = &self.one[partner].column;
+                let both = column.iter().map(|(step, _)| step);
+                let both = both.filter(|&step| is_present(other.get(step)));
+                let met: Vec<_> = both.map(|step| (step, Some(partner))).collect();
+                self.check_matched(at, &labels, &met, matched);
+            }
+            let one = &self.one[partner];
             let other = &one.column;
             let result = column.filter_map(|step, value| {
                 let other = other.get(step);
@@ -481,36 +488,40 @@ impl Matcher<'_> {
     ) {
         matched.any.resize(self.steps, false);
         let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
-        let mut last: Option<(Option<usize>, Labels)> = None;
-        for &(step, partner) in met {
-            let again = if one_to_one {
-                matched.any[step]
-            } else {
-                let partner = partner.filter(|_| self.includes());
-                let result = match &last {
-                    Some((of, result)) if *of == partner => result.clone(),
-                    _ => {
-                        let one = partner.map(|one| &self.one[one].labels);
-                        self.result_labels(labels, one)
-                    }
-                };
-                last = Some((partner, result.clone()));
-                let seen = matched.by_labels.entry(result).or_default();
-                seen.resize(self.steps, false);
-                std::mem::replace(&mut seen[step], true)
-            };
-            matched.any[step] = true;
-            if again {
-                self.fail((step, 1, at), || {
-                    execution(if one_to_one {
-                        "multiple matches for labels: many-to-one matching must be explicit \
-                     (group_left/group_right)"
-                    } else {
-                        "multiple matches for labels: grouping labels must ensure unique matches"
-                    })
-                });
-                return;
+        let shown = |partner: Option<usize>| partner.filter(|_| self.includes());
+        let mut again = None;
+        // The labels of a result depend on who is met: mostly the same one at all steps.
+        'met: for with in met.chunk_by(|a, b| shown(a.1) == shown(b.1)) {
+            let Matched { any, by_labels } = matched;
+            let mut seen = None;
+            if !one_to_one {
+                let one = with.first().and_then(|&(_, partner)| shown(partner));
+                let result = self.result_labels(labels, one.map(|one| &self.one[one].labels));
+                let of_result = by_labels.entry(result).or_default();
+                of_result.resize(self.steps, false);
+                seen = Some(of_result);
             }
+            for &(step, _) in with {
+                let was_any = std::mem::replace(&mut any[step], true);
+                let was_seen = match &mut seen {
+                    None => was_any,
+                    Some(seen) => std::mem::replace(&mut seen[step], true),
+                };
+                if was_seen {
+                    again = Some(step);
+                    break 'met;
+                }
+            }
+        }
+        if let Some(step) = again {
+            self.fail((step, 1, at), || {
+                execution(if one_to_one {
+                    "multiple matches for labels: many-to-one matching must be explicit \
+                     (group_left/group_right)"
+                } else {
+                    "multiple matches for labels: grouping labels must ensure unique matches"
+                })
+            });
         }
     }
 
