@@ -226,6 +226,17 @@ impl FloatHistogram {
         (FIXED_BYTES + 8 * words + 8) / 16
     }
 
+    /// The bytes of memory that it takes, behind a shared pointer with its two counters.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let spans = self.positive_spans.capacity() + self.negative_spans.capacity();
+        let buckets = self.positive_buckets.capacity() + self.negative_buckets.capacity();
+        size_of::<FloatHistogram>()
+            + 2 * size_of::<usize>()
+            + spans * size_of::<Span>()
+            + (buckets + self.custom_values.capacity()) * size_of::<f64>()
+    }
+
     fn take_sides(&mut self) -> (Side, Side) {
         let take = |spans: &mut Vec<Span>, buckets: &mut Vec<f64>| Side {
             spans: std::mem::take(spans),

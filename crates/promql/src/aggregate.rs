@@ -71,6 +71,8 @@ pub(crate) struct Accumulator {
     histograms: Vec<Histograms>,
     /// Whether one of the series is to lose its name.
     pub(crate) drop_name: bool,
+    /// What has been allocated since somebody asked.
+    grown_bytes: usize,
 }
 
 impl Accumulator {
@@ -90,6 +92,7 @@ impl Accumulator {
             },
             histograms: Vec::new(),
             drop_name: false,
+            grown_bytes: 0,
         }
     }
 
@@ -98,9 +101,34 @@ impl Accumulator {
         !self.histograms.is_empty()
     }
 
-    /// How many floats it takes from the start.
-    pub(crate) fn cells(&self) -> u64 {
-        (self.value.len() + self.second.len() + self.count.len() + 3 * self.all.len()) as u64
+    /// How many floats a group takes from the start.
+    pub(crate) fn cells(fold: Fold, steps: usize) -> usize {
+        let arrays = match fold {
+            Fold::Min | Fold::Max | Fold::Count | Fold::Group => 1,
+            Fold::Sum => 2,
+            Fold::Avg | Fold::Stddev | Fold::Stdvar => 3,
+            // The list of each step's values is as large as three floats.
+            Fold::Quantile => 4,
+        };
+        steps.saturating_mul(arrays)
+    }
+
+    /// The bytes that taking in the floats of `column` will allocate for lists of values, which
+    /// mostly grow all at once.
+    pub(crate) fn growth_bytes(&self, column: &Column) -> usize {
+        if self.all.is_empty() {
+            return 0;
+        }
+        let full = |all: &Vec<f64>| all.len() == all.capacity();
+        let grown = column.iter().map(|(step, _)| &self.all[step]);
+        let grown = grown.filter(|all| full(all));
+        grown.map(|all| all.len().max(4)).sum::<usize>() * size_of::<f64>()
+    }
+
+    /// The bytes that were allocated since this was asked last, those from the start and those
+    /// of lists of values left out.
+    pub(crate) fn take_grown_bytes(&mut self) -> usize {
+        std::mem::take(&mut self.grown_bytes)
     }
 
     /// Takes one series in.
@@ -160,6 +188,9 @@ impl Accumulator {
                 return;
             }
         };
+        if self.histograms.is_empty() {
+            self.grown_bytes += self.value.len() * size_of::<Histograms>();
+        }
         self.histograms
             .resize_with(self.value.len(), Histograms::default);
         for (step, point) in column.points() {
@@ -174,7 +205,10 @@ impl Accumulator {
                 Point::Float(value) => self.add_to_average(step, value),
                 Point::Histogram(h) => {
                     let floats_first = is_present(self.value[step]);
-                    self.histograms[step].add(kind, &h, floats_first, notes);
+                    let histograms = &mut self.histograms[step];
+                    let before = histograms.size_bytes();
+                    histograms.add(kind, &h, floats_first, notes);
+                    self.grown_bytes += histograms.size_bytes().saturating_sub(before);
                 }
             }
         }
@@ -213,6 +247,7 @@ impl Accumulator {
             // The sum would overflow: from here on the mean is updated value by value.
             if self.mean.is_empty() {
                 self.mean = vec![ABSENT; self.value.len()];
+                self.grown_bytes += self.mean.len() * size_of::<f64>();
             }
             self.mean[step] = self.value[step] / (count - 1.0);
             self.second[step] /= count - 1.0;
@@ -317,6 +352,14 @@ impl Histograms {
                 }
             }
             Histograms::AfterFloats | Histograms::Incompatible => {}
+        }
+    }
+
+    /// The bytes of memory that they have allocated.
+    fn size_bytes(&self) -> usize {
+        match self {
+            Histograms::Total(total) => total.size_bytes(),
+            Histograms::None | Histograms::AfterFloats | Histograms::Incompatible => 0,
         }
     }
 

@@ -49,6 +49,11 @@ impl Steps {
         }
     }
 
+    /// What a float a step takes.
+    pub(crate) fn bytes(self) -> usize {
+        self.count.saturating_mul(size_of::<f64>())
+    }
+
     /// Only the first step.
     pub(crate) fn first(self) -> Steps {
         Steps {
@@ -261,6 +266,20 @@ impl Column {
         self.present() + histograms.sum::<usize>()
     }
 
+    /// The bytes of memory that it has allocated; histograms count in full though they may be
+    /// shared.
+    pub(crate) fn size_bytes(&self) -> usize {
+        let floats = self.values.capacity() * size_of::<f64>();
+        match &self.histograms {
+            None => floats,
+            Some(histograms) => {
+                let entries = histograms.capacity() * size_of::<(usize, Histogram)>();
+                let own = histograms.iter().map(|(_, h)| h.size_bytes());
+                floats + size_of_val(&**histograms) + entries + own.sum::<usize>()
+            }
+        }
+    }
+
     /// The floats changed one by one; `None` takes the value away.
     pub(crate) fn filter_map(self, mut f: impl FnMut(usize, f64) -> Option<f64>) -> Column {
         let Column {
@@ -311,6 +330,15 @@ impl Column {
             }
         }
         self
+    }
+
+    /// How many floats there are once `other` is absorbed.
+    pub(crate) fn absorbed_len(&self, other: &Column) -> usize {
+        if self.values.is_empty() || other.values.is_empty() {
+            return self.values.len().max(other.values.len());
+        }
+        let end = (self.first + self.values.len()).max(other.first + other.values.len());
+        end - self.first.min(other.first)
     }
 
     /// Takes the values of `other` in where there is none yet; false if both have a float at a step,
@@ -370,6 +398,15 @@ pub(crate) struct Series {
 }
 
 impl Series {
+    /// A series of the same name without values.
+    pub(crate) fn sibling(&self) -> Series {
+        Series {
+            labels: self.labels.clone(),
+            drop_name: self.drop_name,
+            column: Column::default(),
+        }
+    }
+
     pub(crate) fn new(labels: Labels, column: Column) -> Series {
         Series {
             labels,
@@ -377,6 +414,11 @@ impl Series {
             column,
         }
     }
+}
+
+/// What a label set of its own takes: its text and the two counters in front of it.
+pub(crate) fn labels_bytes(labels: &Labels) -> usize {
+    labels.size_bytes() + 2 * size_of::<usize>()
 }
 
 /// Whether a label describes the metric itself: its name, type or unit.
@@ -399,6 +441,14 @@ impl Scalar {
         match self {
             Scalar::Constant(value) => *value,
             Scalar::Steps(values) => values.get(step).copied().unwrap_or(f64::NAN),
+        }
+    }
+
+    /// The bytes of memory that it has allocated.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Scalar::Constant(_) => 0,
+            Scalar::Steps(values) => values.capacity() * size_of::<f64>(),
         }
     }
 

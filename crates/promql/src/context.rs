@@ -3,6 +3,11 @@
 //! Cancellation and timeout are asked for between series and between parts of the query, not
 //! between samples: often enough to end within milliseconds, seldom enough to cost nothing.
 //!
+//! Bytes are what is allocated: columns with the room that they have, labels that are no storage's,
+//! tables of groups, series on their way between threads, samples that are being read. What is
+//! about to be allocated by the step is asked for before, so that a query goes beyond its limit by
+//! little more than one series. `tests/memory` holds this against what is allocated.
+//!
 //! Bytes are reserved from the memory that all queries share a mebibyte at a time, and are given
 //! back when the query ends: what it has freed meanwhile it will mostly need again.
 
@@ -89,11 +94,6 @@ pub(crate) const STEPS_MAX: usize = 50_000_000;
 /// What is reserved of the common memory at a time.
 const RESERVED_BYTES: u64 = 1 << 20;
 
-/// A time and a value.
-const SAMPLE_BYTES: u64 = 16;
-/// A float of a column.
-const CELL_BYTES: u64 = 8;
-
 /// Samples that a query holds in memory, against what it may hold.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -135,6 +135,34 @@ impl Budget {
         self.usage.series.fetch_add(count as u64, Ordering::Relaxed);
     }
 
+    /// Whether so many bytes more would still fit; nobody holds them yet.
+    pub(crate) fn probe_bytes(&self, count: usize) -> Result<(), QueryError> {
+        if self.bytes().saturating_add(count as u64) > self.bytes_max {
+            return Err(self.too_many_bytes());
+        }
+        Ok(())
+    }
+
+    /// The error of a query that would hold more than it may.
+    pub(crate) fn too_many_bytes(&self) -> QueryError {
+        QueryError::TooManyBytes {
+            bytes_max: self.bytes_max,
+        }
+    }
+
+    /// Bytes that the query may still take, at least 1; 0 for no limit.
+    pub(crate) fn bytes_left(&self) -> u64 {
+        match self.bytes_max {
+            u64::MAX => 0,
+            bytes_max => bytes_max.saturating_sub(self.bytes()).max(1),
+        }
+    }
+
+    /// Bytes that the query may hold, `u64::MAX` for no limit.
+    pub(crate) fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
     /// Bytes that are held.
     pub(crate) fn bytes(&self) -> u64 {
         self.usage.bytes.load(Ordering::Relaxed)
@@ -159,9 +187,7 @@ impl Budget {
     fn take_bytes(&self, count: u64) -> Result<(), QueryError> {
         let held = self.usage.bytes.fetch_add(count, Ordering::Relaxed) + count;
         if held > self.bytes_max {
-            return Err(QueryError::TooManyBytes {
-                bytes_max: self.bytes_max,
-            });
+            return Err(self.too_many_bytes());
         }
         self.usage.bytes_peak.fetch_max(held, Ordering::Relaxed);
         if held > self.reserved.load(Ordering::Relaxed) {
@@ -201,33 +227,63 @@ impl<'q> Charge<'q> {
         }
     }
 
-    /// The samples of a column, and its gaps.
+    /// The samples of a column, its gaps, and what it takes.
     pub(crate) fn add_column(&mut self, column: &Column) -> Result<(), QueryError> {
-        self.add_live(column.size_in_samples() as u64)?;
-        let histograms = column.size_in_samples() - column.present();
-        self.add_bytes(histograms as u64 * SAMPLE_BYTES)?;
-        self.add_cells(column.parts().1.len() as u64)
+        self.add_samples(column.size_in_samples())?;
+        self.add_cells(column.parts().1.len())?;
+        self.add_bytes(column.size_bytes())
     }
 
-    /// Floats that are no samples, or not yet.
-    pub(crate) fn add_cells(&mut self, count: u64) -> Result<(), QueryError> {
+    /// Floats that are no samples, or not yet, against the limit of gaps.
+    fn add_cells(&mut self, count: usize) -> Result<(), QueryError> {
+        let count = count as u64;
         self.cells += count;
         let cells = self.budget.cells.fetch_add(count, Ordering::Relaxed) + count;
         if cells > self.budget.cells_max {
             return Err(QueryError::TooManySamples);
         }
-        self.add_bytes(count * CELL_BYTES)
+        Ok(())
     }
 
-    /// Samples with their times.
-    pub(crate) fn add(&mut self, count: u64) -> Result<(), QueryError> {
-        self.add_live(count)?;
-        self.add_bytes(count * SAMPLE_BYTES)
+    /// Floats by the step that are about to be allocated.
+    pub(crate) fn add_steps(&mut self, count: usize) -> Result<(), QueryError> {
+        self.add_cells(count)?;
+        self.add_bytes(count.saturating_mul(size_of::<f64>()))
     }
 
-    fn add_bytes(&mut self, count: u64) -> Result<(), QueryError> {
-        self.bytes += count;
-        self.budget.take_bytes(count)
+    /// Memory that is, or is about to be, allocated.
+    pub(crate) fn add_bytes(&mut self, count: usize) -> Result<(), QueryError> {
+        self.bytes += count as u64;
+        self.budget.take_bytes(count as u64)
+    }
+
+    /// Memory that is held no more, or that somebody else answers for from now on.
+    pub(crate) fn release_bytes(&mut self, count: usize) {
+        let count = self.bytes.min(count as u64);
+        self.bytes -= count;
+        self.budget.usage.bytes.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// What one thing takes that grows and shrinks, and nothing else hangs on this charge.
+    pub(crate) fn set_bytes(&mut self, count: usize) -> Result<(), QueryError> {
+        match (count as u64).checked_sub(self.bytes) {
+            Some(0) => Ok(()),
+            Some(more) => self.add_bytes(more as usize),
+            None => {
+                self.release_bytes(self.bytes as usize - count);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether so many bytes more would fit for a moment.
+    pub(crate) fn probe_bytes(&self, count: usize) -> Result<(), QueryError> {
+        self.budget.probe_bytes(count)
+    }
+
+    /// Samples that count against the limit of samples; what they take is for others to say.
+    pub(crate) fn add_samples(&mut self, count: usize) -> Result<(), QueryError> {
+        self.add_live(count as u64)
     }
 
     fn add_live(&mut self, count: u64) -> Result<(), QueryError> {
@@ -298,12 +354,12 @@ mod tests {
     fn charges_end_with_their_life() {
         let budget = Budget::new(10, &MemoryBudget::unlimited());
         let mut first = Charge::none(&budget);
-        first.add(6).unwrap();
+        first.add_samples(6).unwrap();
         assert_eq!(
-            Charge::none(&budget).add(5),
+            Charge::none(&budget).add_samples(5),
             Err(QueryError::TooManySamples)
         );
-        first.add(4).unwrap();
+        first.add_samples(4).unwrap();
         assert_eq!(budget.probe(1), Err(QueryError::TooManySamples));
         drop(first);
         budget.probe(10).unwrap();
@@ -325,11 +381,19 @@ mod tests {
         let usage = Arc::new(Usage::default());
         let budget = Budget::new(1 << 20, &MemoryBudget::unlimited()).within(160, &usage);
         let mut charge = Charge::none(&budget);
-        charge.add(9).unwrap();
-        charge.add_cells(2).unwrap();
-        let refused = Charge::none(&budget).add_cells(1);
-        assert_eq!(refused, Err(QueryError::TooManyBytes { bytes_max: 160 }));
+        charge.add_bytes(144).unwrap();
+        charge.add_steps(2).unwrap();
+        let too_many = Err(QueryError::TooManyBytes { bytes_max: 160 });
+        assert_eq!(Charge::none(&budget).add_steps(1), too_many);
+        assert_eq!(
+            (budget.probe_bytes(0), budget.probe_bytes(1)),
+            (Ok(()), too_many)
+        );
         assert_eq!(usage.bytes.load(Ordering::Relaxed), 160);
+        charge.release_bytes(60);
+        charge.set_bytes(160).unwrap();
+        charge.set_bytes(20).unwrap();
+        assert_eq!(usage.bytes.load(Ordering::Relaxed), 20);
         drop(charge);
         assert_eq!(usage.bytes.load(Ordering::Relaxed), 0);
         assert_eq!(usage.bytes_peak.load(Ordering::Relaxed), 160);
@@ -340,17 +404,17 @@ mod tests {
         let memory = MemoryBudget::new(3 << 20);
         let (first, second) = (Budget::new(1 << 30, &memory), Budget::new(1 << 30, &memory));
         let mut charge = Charge::none(&first);
-        charge.add(1).unwrap();
-        charge.add_cells(1 << 17).unwrap();
+        charge.add_bytes(16).unwrap();
+        charge.add_steps(1 << 17).unwrap();
         assert_eq!(memory.query_bytes(), 2 << 20, "a sample and a mebibyte");
-        Charge::none(&second).add(1 << 16).unwrap();
-        let refused = Charge::none(&second).add((1 << 16) + 1);
+        Charge::none(&second).add_bytes(1 << 20).unwrap();
+        let refused = Charge::none(&second).add_bytes((1 << 20) + 1);
         assert!(matches!(refused, Err(QueryError::Memory(_))), "{refused:?}");
         assert_eq!(memory.query_bytes(), 3 << 20, "kept until the query ends");
         drop(charge);
-        Charge::none(&first).add(1 << 17).unwrap();
+        Charge::none(&first).add_bytes(2 << 20).unwrap();
         drop(first);
-        Charge::none(&second).add(3 << 16).unwrap();
+        Charge::none(&second).add_bytes(3 << 20).unwrap();
         drop(second);
         assert_eq!(memory.query_bytes(), 0);
     }

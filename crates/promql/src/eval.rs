@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 use model::Labels;
 use rayon::slice::ParallelSliceMut;
-use storage::{Querier, SelectHints};
+use storage::{Querier, SelectHints, StorageError};
 
 use self::notes::Noter;
 use crate::annotations::{Annotations, Position};
-use crate::column::{Column, Scalar, Series, Steps, is_metadata_label};
+use crate::column::{Column, Scalar, Series, Steps, is_metadata_label, labels_bytes};
 use crate::context::{Budget, Charge, Counts, Deadline, EVALUATION};
 use crate::error::QueryError;
 use crate::flow::{Flow, Map, SeriesSet, Source, Stored};
@@ -28,7 +28,7 @@ use crate::functions::Function;
 use crate::gomath;
 use crate::options::{Features, SubqueryStep};
 use crate::plan::{Call, Kind, Node, Selector, Type};
-use crate::point::Point;
+use crate::point::{Histogram, Point};
 use crate::source::{InstantSource, Reading};
 use crate::trace::{Cost, Trace};
 use crate::value::{MatrixSeries, Value, VectorSample};
@@ -61,6 +61,8 @@ pub(crate) struct Evaluator<'q> {
     /// What has been selected, by matchers and times: a selector that stands twice in a query is
     /// looked up once.
     selected: HashMap<String, Stored>,
+    /// What stored series and scalars take.
+    held: Charge<'q>,
     /// What the parts cost, if somebody asks.
     pub(crate) trace: Option<Trace>,
 }
@@ -87,6 +89,7 @@ impl<'q> Evaluator<'q> {
             shared,
             annotations: Annotations::default(),
             selected: HashMap::new(),
+            held: Charge::none(shared.budget),
             trace: None,
         }
     }
@@ -99,17 +102,17 @@ impl<'q> Evaluator<'q> {
     pub(crate) fn value(&mut self, node: &Node, scope: &mut Scope, instant: bool) -> Result<Value> {
         let steps = scope.steps;
         if !instant {
-            let series = match node.value_type() {
+            let set = match node.value_type() {
                 Type::Scalar => {
-                    let column = self.scalar(scope, node)?.into_column(steps.count);
-                    vec![Series::new(Labels::empty(), column)]
+                    let value = self.scalar(scope, node)?;
+                    self.scalar_as_vector(value, steps)?
                 }
                 _ => {
                     let set = self.series(scope, node)?;
-                    self.finish_names(set.series)?
+                    self.finish_names(set)?
                 }
             };
-            return Ok(Value::Matrix(matrix(series, steps)));
+            return Ok(Value::Matrix(matrix(set, steps)?));
         }
         let timestamp_ms = steps.start_ms;
         Ok(match node.value_type() {
@@ -124,7 +127,12 @@ impl<'q> Evaluator<'q> {
             Type::Matrix => Value::Matrix(self.matrix(scope, node)?),
             Type::Vector => {
                 let set = self.series(scope, node)?;
-                let series = self.finish_names(set.series)?.into_iter();
+                let set = self.finish_names(set)?;
+                // Each sample takes the place of its series.
+                let SeriesSet {
+                    series,
+                    charge: _charge,
+                } = set;
                 let sample = |series: Series| {
                     let histogram = series.column.histogram(0).cloned();
                     let value = match histogram {
@@ -140,6 +148,7 @@ impl<'q> Evaluator<'q> {
                 };
                 Value::Vector(
                     series
+                        .into_iter()
                         .filter(|s| !s.column.is_empty())
                         .map(sample)
                         .collect(),
@@ -149,16 +158,15 @@ impl<'q> Evaluator<'q> {
     }
 
     /// Removes names at the end of the query, if they were kept until then.
-    fn finish_names(&self, mut series: Vec<Series>) -> Result<Vec<Series>> {
+    fn finish_names(&self, mut set: SeriesSet<'q>) -> Result<SeriesSet<'q>> {
         if !self.delayed() {
-            return Ok(series);
+            return Ok(set);
         }
-        for series in &mut series {
-            if series.drop_name {
-                series.labels = series.labels.without(is_metadata_label);
-            }
+        for series in set.series.iter_mut().filter(|series| series.drop_name) {
+            series.labels = series.labels.without(is_metadata_label);
+            set.charge.add_bytes(labels_bytes(&series.labels))?;
         }
-        merge_same(series)
+        merge_same(set)
     }
 
     /// The series of a vector, all of them.
@@ -224,27 +232,33 @@ impl<'q> Evaluator<'q> {
     }
 
     fn empty(&self) -> SeriesSet<'q> {
-        SeriesSet {
-            series: Vec::new(),
-            charge: Charge::none(self.shared.budget),
-        }
+        SeriesSet::empty(self.shared.budget)
     }
 
     /// Series that are to be held in memory.
     fn set(&self, series: Vec<Series>) -> Result<SeriesSet<'q>> {
-        let mut charge = Charge::none(self.shared.budget);
-        for series in &series {
-            charge.add_column(&series.column)?;
+        let mut set = SeriesSet::with_capacity(series.len(), self.shared.budget)?;
+        for series in series {
+            set.push(series)?;
         }
-        Ok(SeriesSet { series, charge })
+        Ok(set)
+    }
+
+    /// A scalar as the only series.
+    fn scalar_as_vector(&self, value: Scalar, steps: Steps) -> Result<SeriesSet<'q>> {
+        self.shared.budget.probe_bytes(steps.bytes())?;
+        self.set(vec![Series::new(
+            Labels::empty(),
+            value.into_column(steps.count),
+        )])
     }
 
     /// Series that a step of the evaluation gave, checked and merged.
-    fn settled(&self, scope: &Scope, series: Vec<Series>) -> Result<SeriesSet<'q>> {
+    fn settled(&self, scope: &Scope, set: SeriesSet<'q>) -> Result<SeriesSet<'q>> {
         if scope.steps.is_single() && self.delayed() {
-            return self.set(series);
+            return Ok(set);
         }
-        self.set(merge_same(series)?)
+        merge_same(set)
     }
 
     /// Puts `map` behind a flow. If it takes the name, label sets may become the same: then series
@@ -266,7 +280,7 @@ impl<'q> Evaluator<'q> {
             return Ok(flow);
         }
         let set = self.collect(scope, flow)?;
-        Ok(Flow::ready(self.settled(scope, set.series)?))
+        Ok(Flow::ready(self.settled(scope, set)?))
     }
 
     /// Makes all series of a flow.
@@ -279,23 +293,23 @@ impl<'q> Evaluator<'q> {
             } if maps.is_empty() => return Ok(set),
             flow => flow,
         };
-        let mut set = self.empty();
-        set.series.reserve(flow.len().min(1 << 20));
+        let mut set = SeriesSet::with_capacity(flow.len(), self.shared.budget)?;
         let delayed = self.delayed();
         self.drain(scope, &flow, |index, column| {
-            set.charge.add_column(&column)?;
             let drop_name = flow.drops_name_of(index);
             let labels = flow.labels(index);
-            set.series.push(Series {
-                labels: if drop_name && !delayed {
-                    labels.without(is_metadata_label)
-                } else {
-                    labels.clone()
-                },
+            if drop_name && !delayed {
+                return set.push(Series {
+                    labels: labels.without(is_metadata_label),
+                    drop_name,
+                    column,
+                });
+            }
+            set.push_labelled(Series {
+                labels: labels.clone(),
                 drop_name,
                 column,
-            });
-            Ok(())
+            })
         })?;
         Ok(set)
     }
@@ -311,7 +325,8 @@ impl<'q> Evaluator<'q> {
         let steps = scope.steps.count;
         let mut noter = Noter::new(flow, shared);
         let (annotations, counts) = (&mut self.annotations, &mut scope.counts);
-        flow.drain(steps, shared.pool, shared.deadline, |index, mut piece| {
+        let (pool, deadline, budget) = (shared.pool, shared.deadline, shared.budget);
+        flow.drain(steps, pool, deadline, budget, |index, mut piece| {
             noter.note(index, &mut piece, annotations, counts)?;
             if piece.column.is_empty() {
                 return Ok(());
@@ -374,17 +389,22 @@ impl<'q> Evaluator<'q> {
             range_ms,
             function,
             limit: 0,
+            bytes_max: self.shared.budget.bytes_left(),
         };
-        let found = self
-            .shared
-            .querier
-            .select(false, &hints, &selector.matchers)
-            .map_err(|error| execution(format!("expanding series: {error}")))?;
+        let found = self.shared.querier;
+        let found = found.select(false, &hints, &selector.matchers);
+        let found = found.map_err(|error| match error {
+            StorageError::TooLarge => self.shared.budget.too_many_bytes(),
+            error => execution(format!("expanding series: {error}")),
+        })?;
         for warning in found.warnings {
             self.annotations.storage_warning(warning);
         }
         let mut series = found.series;
         self.shared.budget.selected(series.len());
+        let handles = series.capacity() * size_of::<Box<dyn storage::Series>>();
+        let own = series.iter().map(|series| series.size_bytes());
+        self.held.add_bytes(handles + own.sum::<usize>())?;
         if ordered {
             sort_by_labels(&mut series, self.shared.pool, |series| series.labels());
         }
@@ -401,9 +421,12 @@ impl<'q> Evaluator<'q> {
         self.repeat_counts(scope, &first);
         if count > 1 {
             for series in &mut set.series {
-                let size = series.column.size_in_samples() as u64;
-                set.charge.add(size * (count as u64 - 1))?;
-                set.charge.add_cells(count as u64)?;
+                let size = series.column.size_in_samples();
+                set.charge.add_samples(size * (count - 1))?;
+                set.charge.add_steps(count)?;
+                let entries = usize::from(series.column.has_histograms()) * count;
+                set.charge
+                    .add_bytes(entries * size_of::<(usize, Histogram)>())?;
                 series.column = series.column.repeated(count);
             }
         }
@@ -433,8 +456,11 @@ impl<'q> Evaluator<'q> {
         let steps = scope.steps;
         // One number a step: it is in memory for a while.
         self.shared.budget.probe(steps.count as u64)?;
-        Ok(match &node.kind {
-            Kind::Number(value) => Scalar::Constant(*value),
+        if let Kind::Number(value) = &node.kind {
+            return Ok(Scalar::Constant(*value));
+        }
+        self.shared.budget.probe_bytes(steps.bytes())?;
+        let value = match &node.kind {
             Kind::Negate(inner) => {
                 let value = self.scalar(scope, inner)?;
                 value.zip(&Scalar::Constant(0.0), steps.count, |v, _| -v)
@@ -453,7 +479,10 @@ impl<'q> Evaluator<'q> {
                 Scalar::Constant(value.at(0))
             }
             _ => return Err(unexpected("not a scalar")),
-        })
+        };
+        // Until the query ends: there are few, and functions take them along.
+        self.held.add_bytes(value.size_bytes())?;
+        Ok(value)
     }
 
     fn scalar_call(&mut self, scope: &mut Scope, call: &Call) -> Result<Scalar> {
@@ -577,14 +606,21 @@ fn is_label_name(node: &Node) -> bool {
     matches!(&node.kind, Kind::Text(text) if !text.value.is_empty() && text.not_utf8.is_none())
 }
 
+/// What a table by label sets takes for each: an entry with its control byte, at worst half full.
+const TABLE_ENTRY_BYTES: usize = 2 * (size_of::<(Labels, usize)>() + 1);
+
 /// Merges series with the same labels; an error if two of them have a value at the same step.
-fn merge_same(series: Vec<Series>) -> Result<Vec<Series>> {
-    if series.len() < 2 {
-        return Ok(series);
+fn merge_same(set: SeriesSet<'_>) -> Result<SeriesSet<'_>> {
+    let count = set.series.len();
+    if count < 2 {
+        return Ok(set);
     }
+    let SeriesSet { series, mut charge } = set;
+    let table_bytes = count * (TABLE_ENTRY_BYTES + size_of::<Series>());
+    charge.add_bytes(table_bytes)?;
     let mut by_labels: HashMap<Labels, usize, foldhash::fast::RandomState> =
-        HashMap::with_capacity_and_hasher(series.len(), foldhash::fast::RandomState::default());
-    let mut merged: Vec<Series> = Vec::with_capacity(series.len());
+        HashMap::with_capacity_and_hasher(count, foldhash::fast::RandomState::default());
+    let mut merged: Vec<Series> = Vec::with_capacity(count);
     for series in series {
         match by_labels.entry(series.labels.clone()) {
             std::collections::hash_map::Entry::Vacant(entry) => {
@@ -592,17 +628,25 @@ fn merge_same(series: Vec<Series>) -> Result<Vec<Series>> {
                 merged.push(series);
             }
             std::collections::hash_map::Entry::Occupied(entry) => {
-                if !merged[*entry.get()].column.absorb(&series.column) {
+                let column = &mut merged[*entry.get()].column;
+                charge.add_bytes(column.absorbed_len(&series.column) * size_of::<f64>())?;
+                if !column.absorb(&series.column) {
                     return Err(same_labelset());
                 }
             }
         }
     }
-    Ok(merged)
+    charge.release_bytes(table_bytes);
+    Ok(SeriesSet {
+        series: merged,
+        charge,
+    })
 }
 
 /// An error if two series have the same labels, at whatever steps.
-fn refuse_same(series: &[Series]) -> Result<()> {
+fn refuse_same(set: &SeriesSet<'_>) -> Result<()> {
+    let series = &set.series;
+    set.charge.probe_bytes(series.len() * TABLE_ENTRY_BYTES)?;
     let mut seen: std::collections::HashSet<&Labels, foldhash::fast::RandomState> =
         std::collections::HashSet::default();
     if series.iter().all(|series| seen.insert(&series.labels)) {
@@ -612,21 +656,27 @@ fn refuse_same(series: &[Series]) -> Result<()> {
     }
 }
 
-/// Columns as points; series without any are left out.
-fn matrix(series: Vec<Series>, steps: Steps) -> Vec<MatrixSeries> {
-    let points = |column: &Column| column.iter().map(|(step, v)| (steps.at(step), v)).collect();
-    let histograms = |column: &Column| {
-        let histograms = column.histograms().iter();
-        histograms
-            .map(|(step, h)| (steps.at(*step), Arc::clone(h)))
-            .collect()
-    };
+/// Columns as points; series without any are left out. Points take the place of their column.
+fn matrix(set: SeriesSet<'_>, steps: Steps) -> Result<Vec<MatrixSeries>> {
+    let SeriesSet { series, mut charge } = set;
     let series = series.into_iter().filter(|s| !s.column.is_empty());
     series
-        .map(|series| MatrixSeries {
-            points: points(&series.column),
-            histograms: histograms(&series.column),
-            labels: series.labels,
+        .map(|series| {
+            let column = &series.column;
+            let mut points = Vec::new();
+            charge.add_bytes(column.present() * size_of::<(i64, f64)>())?;
+            points.reserve_exact(column.present());
+            points.extend(column.iter().map(|(step, v)| (steps.at(step), v)));
+            charge.add_bytes(size_of_val(column.histograms()))?;
+            let histograms = column.histograms().iter();
+            let histograms = histograms.map(|(step, h)| (steps.at(*step), Arc::clone(h)));
+            let histograms = histograms.collect();
+            charge.release_bytes(size_of_val(column.parts().1));
+            Ok(MatrixSeries {
+                points,
+                histograms,
+                labels: series.labels,
+            })
         })
         .collect()
 }

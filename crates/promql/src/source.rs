@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use model::histogram::CounterResetHint;
 use model::{FloatHistogram, Labels};
-use storage::Samples;
+use storage::{Samples, Series as StoredSeries};
 
 use crate::annotations::{Annotations, Position};
 use crate::column::{ABSENT, Column, Scalar, Steps, is_present};
 use crate::context::{Deadline, EVALUATION};
 use crate::error::QueryError;
-use crate::flow::{SeriesSet, Stored};
+use crate::flow::{Scratch, SeriesSet, Stored};
 use crate::native::ranges::MixedWalk;
 use crate::native::{Notes, extended, stats};
 use crate::point::{Histogram, Point};
@@ -53,17 +53,19 @@ impl Ranges<'_> {
         &self,
         index: usize,
         windows: &Windows,
-        out: &mut Samples,
+        scratch: &mut Scratch<'_>,
     ) -> Result<(), QueryError> {
-        out.clear();
+        scratch.samples.clear();
         let (min_ms, max_ms) = windows.read_range_ms();
         match self {
             Ranges::Stored(series) => {
-                series[index].read(min_ms, max_ms, out)?;
-                drop_markers(out);
+                read_stored(&*series[index], min_ms, max_ms, scratch)?;
+                drop_markers(&mut scratch.samples);
             }
             Ranges::Computed(set, steps) => {
                 let column = &set.series[index].column;
+                scratch.reserve(column.present())?;
+                let out = &mut scratch.samples;
                 for (step, value) in column.iter() {
                     out.push(steps.at(step), value);
                 }
@@ -73,6 +75,37 @@ impl Ranges<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// What is read of a series at first, and at once as long as it gives many samples.
+const PART_MS: i64 = 86_400_000;
+
+/// Parts that give fewer samples than this are followed by larger ones.
+const PART_SAMPLES_MIN: usize = 4_096;
+
+/// Reads part by part, so that a long range ends where the budget does.
+fn read_stored(
+    series: &dyn StoredSeries,
+    min_ms: i64,
+    max_ms: i64,
+    scratch: &mut Scratch<'_>,
+) -> Result<(), QueryError> {
+    let (mut from_ms, mut part_ms) = (min_ms, PART_MS);
+    loop {
+        let before = scratch.samples.len();
+        let to_ms = from_ms.saturating_add(part_ms).min(max_ms);
+        series.read(from_ms, to_ms, &mut scratch.samples)?;
+        scratch.settle()?;
+        if to_ms >= max_ms {
+            return Ok(());
+        }
+        let new = scratch.samples.len() - before;
+        if new < PART_SAMPLES_MIN {
+            part_ms = part_ms.saturating_mul(2);
+        }
+        scratch.reserve((2 * new).max(scratch.samples.values.len() / 4))?;
+        from_ms = to_ms + 1;
     }
 }
 
@@ -181,18 +214,22 @@ impl InstantSource {
     pub(crate) fn column(
         &self,
         index: usize,
-        scratch: &mut Samples,
+        scratch: &mut Scratch<'_>,
         annotations: &mut Annotations,
     ) -> Result<Column, QueryError> {
-        scratch.clear();
+        scratch.samples.clear();
         let series = &self.series[index];
         match self.windows.points() {
-            Some(points) => series.read_points(&points, scratch)?,
+            Some(points) => {
+                series.read_points(&points, &mut scratch.samples)?;
+                scratch.settle()?;
+            }
             None => {
                 let (min_ms, max_ms) = self.windows.read_range_ms();
-                series.read(min_ms, max_ms, scratch)?;
+                read_stored(&**series, min_ms, max_ms, scratch)?;
             }
         }
+        let scratch = &mut scratch.samples;
         if self.reading.wanted == Wanted::Start {
             starts_as_values(scratch);
         }
@@ -342,10 +379,11 @@ impl RangedSource<'_> {
     pub(crate) fn column(
         &self,
         index: usize,
-        scratch: &mut Samples,
+        scratch: &mut Scratch<'_>,
         annotations: &mut Annotations,
     ) -> Result<(Column, WindowCounts), QueryError> {
         self.ranges.read(index, &self.windows, scratch)?;
+        let scratch = &mut scratch.samples;
         if !self.with_starts {
             scratch.starts.clear();
             scratch.histogram_starts.clear();

@@ -355,6 +355,10 @@ impl Querier for MemoryQuerier {
         let series = found
             .map(|(labels, column)| Box::new(MemorySeries { labels, column }) as Box<dyn Series>);
         let mut series: Vec<_> = series.collect();
+        let size_bytes: usize = series.iter().map(|series| series.size_bytes()).sum();
+        if hints.bytes_max > 0 && size_bytes as u64 > hints.bytes_max {
+            return Err(StorageError::TooLarge);
+        }
         // Whoever does not ask for an order must not count on one.
         if !sorted {
             series.reverse();

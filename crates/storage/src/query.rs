@@ -20,6 +20,9 @@ pub enum StorageError {
     /// A limit was hit.
     #[error("{0}")]
     Limit(String),
+    /// What was found takes more memory than [`SelectHints::bytes_max`] allows.
+    #[error("the series take more memory than there is for them")]
+    TooLarge,
 }
 
 /// What a reader knows beforehand; storage may use it to read less, never to answer differently.
@@ -37,6 +40,10 @@ pub struct SelectHints {
     pub function: &'static str,
     /// At most so many series, 0 for all.
     pub limit: usize,
+    /// The bytes that the series may take ([`Series::size_bytes`]), 0 for no limit. Storage gives up
+    /// with [`StorageError::TooLarge`] soon after they take more, rather than to find all of them
+    /// first.
+    pub bytes_max: u64,
 }
 
 /// Times at which the newest sample counts that is younger than the lookback, as for an instant
@@ -127,6 +134,28 @@ impl Samples {
         self.histograms.push((timestamp_ms, value));
     }
 
+    /// Makes room for so many float samples more, and no more than that.
+    pub fn reserve_exact(&mut self, count: usize) {
+        self.timestamps.reserve_exact(count);
+        self.values.reserve_exact(count);
+        if !self.starts.is_empty() {
+            self.starts.reserve_exact(count);
+        }
+    }
+
+    /// The bytes of memory that all of this takes; histograms count in full though they may be
+    /// shared.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let words = self.timestamps.capacity()
+            + self.values.capacity()
+            + self.starts.capacity()
+            + self.histogram_starts.capacity()
+            + 2 * self.histograms.capacity();
+        let histograms = self.histograms.iter().map(|(_, h)| h.size_bytes());
+        8 * words + histograms.sum::<usize>()
+    }
+
     /// How many samples there are, floats and histograms.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -144,6 +173,11 @@ impl Samples {
 pub trait Series: Send + Sync {
     /// Its labels, the metric's name among them.
     fn labels(&self) -> &Labels;
+
+    /// The bytes of memory that it takes as long as it is there to be read, labels included.
+    fn size_bytes(&self) -> usize {
+        size_of_val(self) + self.labels().size_bytes() + 2 * size_of::<usize>()
+    }
 
     /// Adds the samples from `min_ms` to `max_ms`, both included, to `out`.
     ///

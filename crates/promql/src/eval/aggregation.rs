@@ -8,12 +8,15 @@ use model::{Labels, LabelsBuilder, METRIC_NAME};
 use super::{Evaluator, Result, Scope, execution, sort_by_labels, text};
 use crate::aggregate::{Accumulator, Fold};
 use crate::annotations::Annotations;
-use crate::column::{ABSENT, Column, Scalar, Series, is_metadata_label, is_present};
+use crate::column::{ABSENT, Column, Scalar, Series, is_metadata_label, is_present, labels_bytes};
 use crate::context::Charge;
 use crate::flow::SeriesSet;
 use crate::gomath;
 use crate::native::Notes;
 use crate::plan::{Aggregate, AggregateOp, Grouping, Kind, Node};
+
+/// What a group takes besides its labels: an entry of the table, and a place in the list.
+const GROUP_BYTES: usize = size_of::<(Vec<u8>, usize)>() + size_of::<Labels>();
 
 /// The groups of an aggregation, in the order in which they were met.
 pub(super) struct Groups<'a> {
@@ -35,6 +38,13 @@ impl<'a> Groups<'a> {
 
     pub(super) fn len(&self) -> usize {
         self.labels.len()
+    }
+
+    /// What the group that was made last takes: its labels, and nearly the same once more as the
+    /// key of its entry.
+    pub(super) fn last_bytes(&self) -> usize {
+        let labels = self.labels.last().map_or(0, labels_bytes);
+        2 * (labels + GROUP_BYTES)
     }
 
     /// The group of a series. `hides_name` if its name counts as gone already.
@@ -169,16 +179,19 @@ impl<'q> Evaluator<'q> {
         let mut accumulators: Vec<Accumulator> = Vec::new();
         let mut annotations = Annotations::default();
         self.drain(scope, &flow, |index, column| {
-            held.add(column.size_in_samples() as u64)?;
+            held.add_samples(column.size_in_samples())?;
             let drop_name = flow.drops_name_of(index);
             let group = groups.index(flow.labels(index), drop_name && !delayed);
             if group == accumulators.len() {
-                let accumulator = Accumulator::new(fold, steps);
-                held.add_cells(accumulator.cells())?;
-                accumulators.push(accumulator);
+                held.add_steps(Accumulator::cells(fold, steps))?;
+                held.add_bytes(groups.last_bytes() + 2 * size_of::<Accumulator>())?;
+                accumulators.push(Accumulator::new(fold, steps));
             }
             let accumulator = &mut accumulators[group];
             accumulator.drop_name |= drop_name;
+            if let growth @ 1.. = accumulator.growth_bytes(&column) {
+                held.add_bytes(growth)?;
+            }
             if column.has_histograms() || accumulator.has_histograms() {
                 let labels = flow.labels(index);
                 let mut notes = Notes {
@@ -194,9 +207,13 @@ impl<'q> Evaluator<'q> {
             } else {
                 accumulator.add(&column);
             }
-            Ok(())
+            match accumulator.take_grown_bytes() {
+                0 => Ok(()),
+                grown => held.add_bytes(grown),
+            }
         })?;
         let grouped = groups.labels.into_iter().zip(accumulators);
+        held.add_bytes(grouped.len() * size_of::<Series>())?;
         let mut series = Vec::with_capacity(grouped.len());
         for (labels, accumulator) in grouped {
             let mut notes = Notes {
@@ -219,6 +236,8 @@ impl<'q> Evaluator<'q> {
             sort_by_labels(&mut series, self.shared.pool, |series| &series.labels);
         }
         self.annotations.merge(annotations);
+        // Groups have become series, the samples that went into them count a little longer.
+        held.set_bytes(0)?;
         self.set(series)
     }
 
@@ -260,16 +279,19 @@ impl<'q> Evaluator<'q> {
         let mut held = Charge::none(self.shared.budget);
         let mut counts: Vec<Vec<f64>> = Vec::new();
         let mut by_value: HashMap<u64, usize> = HashMap::new();
+        let mut table = Charge::none(self.shared.budget);
         let mut builder = LabelsBuilder::default();
         for series in &set.series {
             self.shared.deadline.check(crate::context::EVALUATION)?;
             by_value.clear();
+            table.set_bytes(by_value.capacity() * 2 * size_of::<(u64, usize)>())?;
             let mut group_of = |text: &str, counts: &mut Vec<Vec<f64>>| -> Result<usize> {
                 builder.reset(&series.labels);
                 builder.set(label, text);
                 let group = groups.index(&builder.build(), false);
                 if group == counts.len() {
-                    held.add_cells(steps as u64)?;
+                    held.add_steps(steps)?;
+                    held.add_bytes(groups.last_bytes() + 2 * size_of::<Vec<f64>>())?;
                     counts.push(vec![ABSENT; steps]);
                 }
                 Ok(group)
@@ -298,10 +320,13 @@ impl<'q> Evaluator<'q> {
                 count_at(group, *step, &mut counts);
             }
         }
-        let columns = counts.into_iter().map(Column::from_steps);
-        let series = groups.labels.into_iter().zip(columns);
-        let series = series.map(|(labels, column)| Series::new(labels, column));
-        self.settled(scope, series.collect())
+        drop(set);
+        held.set_bytes(counts.len() * (size_of::<Vec<f64>>() + size_of::<Labels>()))?;
+        let mut out = SeriesSet::with_capacity(counts.len(), self.shared.budget)?;
+        for (labels, counts) in groups.labels.into_iter().zip(counts) {
+            out.push(Series::new(labels, Column::from_steps(counts)))?;
+        }
+        self.settled(scope, out)
     }
 }
 

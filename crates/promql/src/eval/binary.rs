@@ -184,7 +184,7 @@ impl<'q> Evaluator<'q> {
             }
             series
         };
-        let set = self.settled(scope, series)?;
+        let set = self.settled(scope, self.set(series)?)?;
         drop((lhs, rhs));
         Ok(Flow::ready(set))
     }

@@ -32,9 +32,7 @@ impl<'q> Evaluator<'q> {
             Function::Round => self.round(scope, args),
             Function::Vector => {
                 let value = self.scalar(scope, &args[0])?;
-                let column = value.into_column(scope.steps.count);
-                let set = self.set(vec![Series::new(Labels::empty(), column)])?;
-                Ok(Flow::ready(set))
+                Ok(Flow::ready(self.scalar_as_vector(value, scope.steps)?))
             }
             Function::Timestamp => self.timestamp(scope, &args[0]),
             Function::StartTimestamp => self.start_timestamp(scope, &args[0]),
@@ -99,6 +97,7 @@ impl<'q> Evaluator<'q> {
             return self.map_argument(scope, args, Box::new(move |c, _| c.map(|v| part.of(v))));
         }
         let steps = scope.steps;
+        self.shared.budget.probe_bytes(steps.bytes())?;
         let values = (0..steps.count).map(|i| part.of((steps.at(i) / 1000) as f64));
         let column = Column::from_steps(values.collect());
         Ok(Flow::ready(
@@ -189,6 +188,7 @@ impl<'q> Evaluator<'q> {
 
     /// The steps at which any series has a value.
     fn present(&mut self, scope: &mut Scope, flow: &Flow<'q>) -> Result<Vec<bool>> {
+        self.shared.budget.probe_bytes(scope.steps.bytes())?;
         let mut present = vec![false; scope.steps.count];
         self.drain(scope, flow, |_, column| {
             for step in column.steps() {
@@ -255,7 +255,7 @@ impl<'q> Evaluator<'q> {
             return Ok(flow);
         }
         let set = self.collect(scope, flow)?;
-        refuse_same(&set.series)?;
+        refuse_same(&set)?;
         Ok(Flow::ready(set))
     }
 
@@ -277,6 +277,7 @@ impl<'q> Evaluator<'q> {
             self.annotations.sort_in_range_query(position);
             return Ok(Flow::ready(set));
         }
+        set.charge.probe_bytes(sorting_bytes(&set))?;
         sort_by_value(&mut set.series, descending);
         self.settled_order(set)
     }
@@ -294,6 +295,7 @@ impl<'q> Evaluator<'q> {
             self.annotations.sort_in_range_query(position);
             return Ok(Flow::ready(set));
         }
+        set.charge.probe_bytes(sorting_bytes(&set))?;
         set.series.sort_by(|a, b| {
             let order = super::labels::natural_order(&names, &a.labels, &b.labels);
             if descending { order.reverse() } else { order }
@@ -304,10 +306,15 @@ impl<'q> Evaluator<'q> {
     /// Sorting does not change label sets, but upstream looks at them once more.
     fn settled_order(&self, set: SeriesSet<'q>) -> Result<Flow<'q>> {
         if !self.delayed() {
-            refuse_same(&set.series)?;
+            refuse_same(&set)?;
         }
         Ok(Flow::ready(set))
     }
+}
+
+/// What sorting takes that keeps the order of equals: room for as many again, at worst.
+fn sorting_bytes(set: &SeriesSet<'_>) -> usize {
+    size_of_val(set.series.as_slice())
 }
 
 /// Sorts series of one step by value, NaN last either way; equal ones keep their order.

@@ -11,7 +11,7 @@ use model::{FloatHistogram, Labels, LabelsBuilder};
 use super::{Evaluator, Result, Scope, text};
 use crate::annotations::Annotations;
 use crate::classic::{self, Bucket};
-use crate::column::{ABSENT, Column, Scalar, Series, is_metadata_label, is_present};
+use crate::column::{ABSENT, Column, Scalar, Series, is_metadata_label, is_present, labels_bytes};
 use crate::context::EVALUATION;
 use crate::flow::{Flow, SeriesSet};
 use crate::native::{Notes, quantiles};
@@ -53,6 +53,12 @@ struct Native {
     steps: Vec<(usize, Histogram)>,
 }
 
+/// What a classic histogram takes besides its labels and buckets: its place in the list, which may
+/// be half empty, and an entry of the table by labels.
+const CLASSIC_BYTES: usize = 2 * (size_of::<Classic>() + size_of::<(Labels, usize)>() + 1);
+/// What one of its buckets takes, of a list that may be half empty.
+const BUCKET_BYTES: usize = 2 * size_of::<(f64, usize)>();
+
 /// All histograms of a vector.
 #[derive(Default)]
 struct Histograms {
@@ -62,11 +68,13 @@ struct Histograms {
 
 impl<'q> Evaluator<'q> {
     /// Finds the histograms in a vector. What is no bucket is left out with a warning.
-    fn histograms(&mut self, set: &SeriesSet<'q>, arg: &Node) -> Histograms {
+    fn histograms(&mut self, set: &mut SeriesSet<'q>, arg: &Node) -> Result<Histograms> {
         let mut by_labels: HashMap<Labels, usize> = HashMap::new();
         let mut found = Histograms::default();
         for (at, series) in set.series.iter().enumerate() {
             if series.column.has_histograms() {
+                let entries = size_of_val(series.column.histograms());
+                set.charge.add_bytes(entries + 2 * size_of::<Native>())?;
                 found.native.push(Native {
                     labels: series.labels.clone(),
                     steps: series.column.histograms().to_vec(),
@@ -82,6 +90,11 @@ impl<'q> Evaluator<'q> {
                 continue;
             };
             let labels = series.labels.without(|name| name == BUCKET_LABEL);
+            if !by_labels.contains_key(&labels) {
+                set.charge
+                    .add_bytes(labels_bytes(&labels) + CLASSIC_BYTES)?;
+            }
+            set.charge.add_bytes(BUCKET_BYTES)?;
             let index = *by_labels.entry(labels).or_insert_with_key(|labels| {
                 found.classic.push(Classic {
                     labels: labels.clone(),
@@ -97,7 +110,7 @@ impl<'q> Evaluator<'q> {
                 self.dispute(&mut found.classic[index], native, set, arg);
             }
         }
-        found
+        Ok(found)
     }
 
     /// Takes out the steps at which both have something.
@@ -143,11 +156,12 @@ impl<'q> Evaluator<'q> {
         natives: &[Native],
         arg: &Node,
         number: impl Fn(usize, &FloatHistogram, &mut Notes<'_>) -> f64,
-    ) -> Result<Vec<Series>> {
+    ) -> Result<SeriesSet<'q>> {
         let mut annotations = Annotations::default();
-        let mut out = Vec::with_capacity(natives.len());
+        let mut out = SeriesSet::with_capacity(natives.len(), self.shared.budget)?;
         for native in natives {
             self.shared.deadline.check(EVALUATION)?;
+            out.charge.probe_bytes(scope.steps.bytes())?;
             let mut notes = Notes {
                 annotations: &mut annotations,
                 metric: self.told_name(&native.labels),
@@ -157,7 +171,7 @@ impl<'q> Evaluator<'q> {
             for (step, histogram) in &native.steps {
                 values[*step] = number(*step, histogram, &mut notes);
             }
-            out.push(self.of_histogram(&native.labels, values));
+            out.push(self.of_histogram(&native.labels, values))?;
         }
         self.annotations.merge(annotations);
         Ok(out)
@@ -183,7 +197,7 @@ impl<'q> Evaluator<'q> {
         histograms: &Histograms,
         q: &Scalar,
         arg: &Node,
-    ) -> Result<Vec<Series>> {
+    ) -> Result<SeriesSet<'q>> {
         let steps = scope.steps;
         let of_native = |step: usize, histogram: &FloatHistogram, notes: &mut Notes<'_>| {
             quantiles::quantile(q.at(step), histogram, notes)
@@ -192,6 +206,7 @@ impl<'q> Evaluator<'q> {
         let mut buckets = Vec::new();
         for histogram in &histograms.classic {
             self.shared.deadline.check(EVALUATION)?;
+            out.charge.probe_bytes(steps.bytes())?;
             let mut values = vec![ABSENT; steps.count];
             for (step, value) in values.iter_mut().enumerate() {
                 histogram.at(step, &set.series, &mut buckets);
@@ -207,7 +222,7 @@ impl<'q> Evaluator<'q> {
                         .forced_monotonicity(name, &arg.position, repair);
                 }
             }
-            out.push(self.of_histogram(&histogram.labels, values));
+            out.push(self.of_histogram(&histogram.labels, values))?;
         }
         Ok(out)
     }
@@ -231,9 +246,9 @@ impl<'q> Evaluator<'q> {
         args: &[Node],
     ) -> Result<Flow<'q>> {
         let q = self.scalar(scope, &args[0])?;
-        let set = self.series(scope, &args[1])?;
+        let mut set = self.series(scope, &args[1])?;
         self.check_quantile(&q, &args[0], scope.steps.count);
-        let histograms = self.histograms(&set, &args[1]);
+        let histograms = self.histograms(&mut set, &args[1])?;
         let series = self.quantiles(scope, &set, &histograms, &q, &args[1])?;
         Ok(Flow::ready(self.settled(scope, series)?))
     }
@@ -243,7 +258,7 @@ impl<'q> Evaluator<'q> {
         scope: &mut Scope,
         args: &[Node],
     ) -> Result<Flow<'q>> {
-        let set = self.series(scope, &args[0])?;
+        let mut set = self.series(scope, &args[0])?;
         let label = text(&args[1])?;
         let mut qs = Vec::new();
         for arg in &args[2..] {
@@ -251,11 +266,12 @@ impl<'q> Evaluator<'q> {
             self.check_quantile(&q, arg, scope.steps.count);
             qs.push(q);
         }
-        let histograms = self.histograms(&set, &args[0]);
-        let mut series = Vec::new();
+        let histograms = self.histograms(&mut set, &args[0])?;
+        let mut series = self.empty();
         for q in &qs {
-            for of_q in self.quantiles(scope, &set, &histograms, q, &args[0])? {
-                label_with_quantile(of_q, label, q, &mut series);
+            let of_q = self.quantiles(scope, &set, &histograms, q, &args[0])?;
+            for one in &of_q.series {
+                label_with_quantile(one, label, q, &mut series)?;
             }
         }
         Ok(Flow::ready(self.settled(scope, series)?))
@@ -268,8 +284,8 @@ impl<'q> Evaluator<'q> {
     ) -> Result<Flow<'q>> {
         let lower = self.scalar(scope, &args[0])?;
         let upper = self.scalar(scope, &args[1])?;
-        let set = self.series(scope, &args[2])?;
-        let histograms = self.histograms(&set, &args[2]);
+        let mut set = self.series(scope, &args[2])?;
+        let histograms = self.histograms(&mut set, &args[2])?;
         let of_native = |step: usize, histogram: &FloatHistogram, notes: &mut Notes<'_>| {
             quantiles::fraction(lower.at(step), upper.at(step), histogram, notes)
         };
@@ -277,6 +293,7 @@ impl<'q> Evaluator<'q> {
         let mut buckets = Vec::new();
         for histogram in &histograms.classic {
             self.shared.deadline.check(EVALUATION)?;
+            series.charge.probe_bytes(scope.steps.bytes())?;
             let mut values = vec![ABSENT; scope.steps.count];
             for (step, value) in values.iter_mut().enumerate() {
                 histogram.at(step, &set.series, &mut buckets);
@@ -284,14 +301,19 @@ impl<'q> Evaluator<'q> {
                     *value = classic::fraction(lower.at(step), upper.at(step), &mut buckets);
                 }
             }
-            series.push(self.of_histogram(&histogram.labels, values));
+            series.push(self.of_histogram(&histogram.labels, values))?;
         }
         Ok(Flow::ready(self.settled(scope, series)?))
     }
 }
 
 /// Tells quantiles apart by a label; where the quantile changes over time, so does the label.
-fn label_with_quantile(series: Series, label: &str, q: &Scalar, out: &mut Vec<Series>) {
+fn label_with_quantile(
+    series: &Series,
+    label: &str,
+    q: &Scalar,
+    out: &mut SeriesSet<'_>,
+) -> Result<()> {
     let mut with = |q: f64, column: Column| {
         let mut builder = LabelsBuilder::new(&series.labels);
         builder.set(label, &open_metrics_float(q));
@@ -299,15 +321,15 @@ fn label_with_quantile(series: Series, label: &str, q: &Scalar, out: &mut Vec<Se
             labels: builder.build(),
             drop_name: series.drop_name,
             column,
-        });
+        })
     };
     if let Scalar::Constant(q) = q {
-        with(*q, series.column.clone());
-        return;
+        return with(*q, series.column.clone());
     }
     for (step, value) in series.column.iter() {
-        with(q.at(step), Column::single(step, value));
+        with(q.at(step), Column::single(step, value))?;
     }
+    Ok(())
 }
 
 /// As OpenMetrics prints the quantile of a summary: whole numbers with `.0`.

@@ -91,6 +91,9 @@ fn any_of(values: &BTreeSet<&str>) -> String {
     pattern
 }
 
+/// What finding an info series again takes: an entry with texts of its own.
+const INFO_BYTES: usize = 512;
+
 /// Info series of one metric and one target.
 type Signature = (String, Vec<String>);
 
@@ -107,8 +110,10 @@ impl<'q> Evaluator<'q> {
         let mut base = self.series(scope, &args[0])?;
         base.series.retain(|s| !s.column.is_empty());
         let request = Request::new(args.get(1))?;
-        let infos = self.info_series(scope, &base, &request, at_ms, offset_ms)?;
-        let mut join = Join::new(&request, infos, scope.steps.count);
+        let mut infos = self.info_series(scope, &base, &request, at_ms, offset_ms)?;
+        let tables = infos.series.len() * INFO_BYTES;
+        infos.charge.add_bytes(tables)?;
+        let mut join = Join::new(&request, infos.series, scope.steps.count);
         let any_base = {
             let mut any = vec![false; scope.steps.count];
             for series in &base.series {
@@ -117,16 +122,16 @@ impl<'q> Evaluator<'q> {
             any
         };
         join.check(&any_base)?;
-        let mut out = Vec::with_capacity(base.series.len());
+        let mut out = SeriesSet::with_capacity(base.series.len(), self.shared.budget)?;
         for series in &base.series {
             self.shared.deadline.check(EVALUATION)?;
             if request.is_info(&series.labels) {
-                out.push(series.clone());
+                out.push_labelled(series.clone())?;
             } else {
                 join.describe(series, &mut out)?;
             }
         }
-        Ok(Flow::ready(self.set(merge_same(out)?)?))
+        Ok(Flow::ready(merge_same(out)?))
     }
 
     /// The info series of all targets in `base`; their values are the times of their samples.
@@ -137,7 +142,7 @@ impl<'q> Evaluator<'q> {
         request: &Request,
         at_ms: Option<i64>,
         offset_ms: i64,
-    ) -> Result<Vec<Series>> {
+    ) -> Result<SeriesSet<'q>> {
         let mut matchers = Vec::new();
         for name in IDENTIFYING {
             let described = base.series.iter().filter(|s| !request.is_info(&s.labels));
@@ -148,7 +153,7 @@ impl<'q> Evaluator<'q> {
             }
         }
         if matchers.is_empty() {
-            return Ok(Vec::new());
+            return Ok(self.empty());
         }
         matchers.extend(request.data.iter().cloned());
         matchers.extend(request.names.iter().cloned());
@@ -166,8 +171,7 @@ impl<'q> Evaluator<'q> {
             ..Reading::default()
         };
         let flow = self.selector(scope, &selector, reading)?;
-        let set = self.collect(scope, flow)?;
-        Ok(set.series)
+        self.collect(scope, flow)
     }
 }
 
@@ -268,7 +272,7 @@ impl<'a> Join<'a> {
     }
 
     /// Adds the labels of info series to one series.
-    fn describe(&mut self, series: &Series, out: &mut Vec<Series>) -> Result<()> {
+    fn describe(&mut self, series: &Series, out: &mut SeriesSet<'_>) -> Result<()> {
         let identity = identity(&series.labels);
         let candidates: Vec<&[usize]> = self
             .names
@@ -302,7 +306,7 @@ impl<'a> Join<'a> {
                     labels,
                     drop_name: series.drop_name,
                     column: Column::from_points(self.steps, values),
-                });
+                })?;
             }
         }
         Ok(())

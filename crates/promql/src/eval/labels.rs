@@ -6,6 +6,7 @@ use gocompat::Regex;
 use model::{Labels, LabelsBuilder, METRIC_NAME};
 
 use super::{Evaluator, Result, Scope, execution, is_label_name, merge_same, text};
+use crate::column::labels_bytes;
 use crate::flow::Flow;
 use crate::plan::Node;
 
@@ -65,15 +66,18 @@ impl<'q> Evaluator<'q> {
             let Some(value) = value(&series.labels) else {
                 continue;
             };
+            // The value, and three times the labels: being built, as they were, as they will be.
+            let bytes = value.len() + labels_bytes(&series.labels);
+            set.charge.probe_bytes(4 * bytes)?;
             builder.reset(&series.labels);
             builder.set(target, &value);
             series.labels = builder.build();
+            set.charge.add_bytes(labels_bytes(&series.labels))?;
             // A name that is set by hand stays.
             series.drop_name &= target != METRIC_NAME;
         }
         set.series.retain(|s| !s.column.is_empty());
-        set.series = merge_same(set.series)?;
-        Ok(Flow::ready(set))
+        Ok(Flow::ready(merge_same(set)?))
     }
 }
 

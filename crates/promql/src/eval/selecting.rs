@@ -14,7 +14,7 @@ use super::aggregation::{Groups, Parameter};
 use super::{Evaluator, Result, Scope, execution};
 use crate::annotations::{Annotations, Position};
 use crate::column::{ABSENT, Column, Series, is_present};
-use crate::context::EVALUATION;
+use crate::context::{Charge, EVALUATION};
 use crate::flow::SeriesSet;
 use crate::gomath::to_i64;
 use crate::plan::{Aggregate, AggregateOp};
@@ -24,6 +24,13 @@ use crate::point::Histogram;
 const K_MAX: f64 = 9_223_372_036_854_774_784.0;
 /// The smallest one.
 const K_MIN: f64 = -9_223_372_036_854_775_808.0;
+
+/// What is kept of each series while some are picked: its group, the ratio of its hash, whether and
+/// from where on it is picked, and twice a place in a heap, which may be half empty.
+const SELECTED_BYTES: usize = size_of::<usize>()
+    + size_of::<f64>()
+    + size_of::<(usize, Vec<f64>)>()
+    + 3 * size_of::<Candidate>();
 
 /// A value and the series that it is of.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -129,12 +136,17 @@ impl<'q> Evaluator<'q> {
         if !self.check_parameter(aggregate, &parameter)? {
             return Ok(self.empty());
         }
+        let mut held = Charge::none(self.shared.budget);
+        held.add_bytes(set.series.len() * SELECTED_BYTES)?;
         let mut groups = Groups::new(&aggregate.grouping);
-        let group_of: Vec<usize> = set
-            .series
-            .iter()
-            .map(|series| groups.index(&series.labels, false))
-            .collect();
+        let mut group_of: Vec<usize> = Vec::with_capacity(set.series.len());
+        for series in &set.series {
+            let known = groups.len();
+            group_of.push(groups.index(&series.labels, false));
+            if groups.len() > known {
+                held.add_bytes(groups.last_bytes() + size_of::<Heap>())?;
+            }
+        }
         let picker = Picker {
             op: aggregate.op,
             series: &set.series,
@@ -153,8 +165,11 @@ impl<'q> Evaluator<'q> {
         if scope.steps.is_single() {
             let picked = picker.pick(0, parameter.values.at(0), &mut self.annotations);
             let picked: Vec<usize> = picked.iter().map(|c| c.series).collect();
-            let series = picked.into_iter().map(|at| set.series[at].clone());
-            return self.set(series.collect());
+            let mut out = SeriesSet::with_capacity(picked.len(), self.shared.budget)?;
+            for at in picked {
+                out.push_labelled(set.series[at].clone())?;
+            }
+            return Ok(out);
         }
         // By series the first step at which it is picked, and its floats from there on; and its
         // histograms, if any are picked.
@@ -173,22 +188,28 @@ impl<'q> Evaluator<'q> {
                 if column.is_empty() {
                     *first = step;
                 }
+                let before = column.capacity();
                 column.resize(step - *first, ABSENT);
                 column.push(candidate.value);
+                match column.capacity() - before {
+                    0 => {}
+                    grown => held.add_bytes(grown * size_of::<f64>())?,
+                }
             }
         }
-        let mut picked = Vec::new();
+        held.set_bytes(set.series.len() * SELECTED_BYTES)?;
+        let mut picked = self.empty();
         for (at, (first, floats)) in columns.into_iter().enumerate() {
             let histograms = histograms.remove(&at).unwrap_or_default();
             if floats.is_empty() && histograms.is_empty() {
                 continue;
             }
-            picked.push(Series {
+            picked.push_labelled(Series {
                 column: Column::from_part(first, floats).with_histograms(histograms),
-                ..set.series[at].clone()
-            });
+                ..set.series[at].sibling()
+            })?;
         }
-        self.set(picked)
+        Ok(picked)
     }
 
     /// Whether anything can be picked at all.

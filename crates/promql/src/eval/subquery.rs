@@ -1,11 +1,9 @@
 //! Ranges: selectors over time, and subqueries, which are evaluated at steps of their own.
 
-use storage::Samples;
-
-use super::{Evaluator, Result, Scope, merge_same, unexpected};
-use crate::column::{Steps, is_metadata_label};
+use super::{Evaluator, Result, Scope, unexpected};
+use crate::column::Steps;
 use crate::context::{Charge, Counts, STEPS_MAX};
-use crate::flow::SeriesSet;
+use crate::flow::{Scratch, SeriesSet};
 use crate::plan::{Kind, Node, Subquery};
 use crate::point::Histogram;
 use crate::source::Ranges;
@@ -96,14 +94,7 @@ impl<'q> Evaluator<'q> {
                 scope
                     .counts
                     .add(scope.steps.count.saturating_sub(1), inner.counts.total, 0);
-                let mut series = set.series;
-                if self.delayed() {
-                    for series in series.iter_mut().filter(|series| series.drop_name) {
-                        series.labels = series.labels.without(is_metadata_label);
-                    }
-                    series = merge_same(series)?;
-                }
-                Ok(super::matrix(series, inner.steps))
+                super::matrix(self.finish_names(set)?, inner.steps)
             }
             _ => self.stored_matrix(scope, node),
         }
@@ -111,17 +102,20 @@ impl<'q> Evaluator<'q> {
 
     fn stored_matrix(&mut self, scope: &mut Scope, node: &Node) -> Result<Vec<MatrixSeries>> {
         let (ranges, windows) = self.ranges(scope, node, "")?;
-        let mut scratch = Samples::default();
+        let mut scratch = Scratch::new(self.shared.budget);
         let mut charge = Charge::none(self.shared.budget);
         let mut matrix = Vec::new();
         for index in 0..ranges.len() {
             self.shared.deadline.check(crate::context::EVALUATION)?;
             ranges.read(index, &windows, &mut scratch)?;
+            let scratch = &mut scratch.samples;
             if scratch.is_empty() {
                 continue;
             }
             let histograms = std::mem::take(&mut scratch.histograms);
             refuse_extended(windows.reach, &histograms)?;
+            let points_bytes = scratch.values.len() * size_of::<(i64, f64)>();
+            charge.add_bytes(points_bytes)?;
             let points: Vec<(i64, f64)> = if windows.reach == Reach::Inside {
                 let values = scratch.values.iter().copied();
                 scratch.timestamps.iter().copied().zip(values).collect()
@@ -139,11 +133,14 @@ impl<'q> Evaluator<'q> {
                 crate::extended::points(&window, windows.reach == Reach::Smoothed)
             };
             let sizes = histograms.iter().map(|(_, h)| h.size_in_samples());
-            let count = (points.len() + sizes.sum::<usize>()) as u64;
-            charge.add(count)?;
-            scope.counts.add(0, count, count);
+            let count = points.len() + sizes.sum::<usize>();
+            charge.add_samples(count)?;
+            let taken = histograms.iter().map(|(_, h)| h.size_bytes());
+            charge.add_bytes(taken.sum::<usize>() + 2 * size_of_val(histograms.as_slice()))?;
+            scope.counts.add(0, count as u64, count as u64);
             if count > 0 {
                 let labels = ranges.labels(index).clone();
+                charge.add_bytes(2 * size_of::<MatrixSeries>())?;
                 matrix.push(MatrixSeries {
                     labels,
                     points,

@@ -46,6 +46,11 @@ impl Total {
         self.saw_no_reset |= histogram.counter_reset_hint == CounterResetHint::NotReset;
     }
 
+    /// The bytes of memory that it takes. What the sum has lost has the layout of the sum.
+    pub(crate) fn size_bytes(&self) -> usize {
+        size_of::<Total>() + 2 * self.value.size_bytes()
+    }
+
     /// Whether some were resets of a counter, and others surely not.
     pub(crate) fn hints_collide(&self) -> bool {
         self.saw_reset && self.saw_no_reset
