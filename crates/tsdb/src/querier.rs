@@ -25,6 +25,13 @@ use crate::merge::{Mark, append, merge_tail};
 /// From so many series on, a part of them is worth another thread.
 const PARALLEL_SERIES_MIN: usize = 4_096;
 
+/// What selecting takes for a series for a moment: its places in lists and tables on the way.
+const SELECTING_BYTES: usize = 256;
+
+/// No label set is likely to be larger. So many series are looked at before it is known how large
+/// they are.
+const LIKELY_BYTES_MAX: u64 = 1_024;
+
 /// Reads one stretch of time.
 pub(crate) struct DbQuerier {
     inner: Arc<Inner>,
@@ -94,6 +101,11 @@ impl FoundSeries {
 impl Series for FoundSeries {
     fn labels(&self) -> &Labels {
         &self.labels
+    }
+
+    fn size_bytes(&self) -> usize {
+        let labels = self.labels.size_bytes() + 2 * size_of::<usize>();
+        size_of::<FoundSeries>() + labels + size_of_val(self.in_blocks.as_slice())
     }
 
     fn read(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), StorageError> {
@@ -171,6 +183,36 @@ impl DbQuerier {
 
     fn head_overlaps(&self) -> bool {
         self.inner.head.overlaps(self.min_ms, self.max_ms)
+    }
+
+    /// As [`Self::collect`], but gives up before the series take more than `bytes_max`, 0 for no
+    /// limit: how large all would be is told by the first ones.
+    fn collect_within(
+        &self,
+        matchers: &[Matcher],
+        limit: usize,
+        bytes_max: u64,
+    ) -> Result<Vec<Box<dyn Series>>, StorageError> {
+        if bytes_max == 0 {
+            return self.collect(matchers, limit);
+        }
+        let mut most = bytes_max / LIKELY_BYTES_MAX + 1;
+        loop {
+            let least = usize::try_from(most).unwrap_or(usize::MAX);
+            let is_last = limit > 0 && limit <= least;
+            let series = self.collect(matchers, if is_last { limit } else { least })?;
+            let sizes = series.iter().map(|s| s.size_bytes() + SELECTING_BYTES);
+            let bytes: u64 = sizes.sum::<usize>() as u64;
+            if bytes > bytes_max {
+                return Err(StorageError::TooLarge);
+            }
+            if is_last || series.len() < least {
+                return Ok(series);
+            }
+            // As many as fit if the others are like these, and one that does not.
+            let like_these = most.saturating_mul(bytes_max) / bytes.max(1);
+            most = like_these.max(most + most / 16) + 1;
+        }
     }
 
     fn collect(
@@ -307,7 +349,7 @@ impl Querier for DbQuerier {
     ) -> Result<SeriesSet, StorageError> {
         // Sorted, the limit means the first ones, which are known only at the end.
         let early = if sorted { 0 } else { hints.limit };
-        let mut series = self.collect(matchers, early)?;
+        let mut series = self.collect_within(matchers, early, hints.bytes_max)?;
         if sorted {
             series.sort_by(|a, b| a.labels().cmp(b.labels()));
         }

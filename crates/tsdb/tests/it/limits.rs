@@ -6,7 +6,8 @@ use std::time::Duration;
 use clock::ManualClock;
 use disk::{Disk, MemoryDisk, Space};
 use model::Labels;
-use storage::{AppendError, Appender, MemoryBudget, SeriesLimit, SeriesRef};
+use storage::{AppendError, Appender, MemoryBudget, Queryable, SeriesLimit, SeriesRef};
+use storage::{SelectHints, StorageError};
 use storage::{StorageAdmin, StorageStatus};
 use tsdb::{Db, Options};
 
@@ -307,4 +308,38 @@ fn blocks_wait_for_room_and_leave_the_log_its_own() {
     bench.db.clean_tombstones().unwrap();
     assert_ne!(bench.db.blocks(), blocks);
     check(&bench.db, &taken);
+}
+
+#[test]
+fn a_selection_that_would_take_too_much_is_given_up() {
+    let bench = bench(|_| {});
+    let names: Vec<String> = (0..3_000).map(|n| format!("metric_number_{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    bench.put("j", &names, START_MS, 1.0).unwrap();
+    let querier = bench.db.querier(START_MS, START_MS).unwrap();
+    let select = |bytes_max: u64, limit: usize| {
+        let hints = SelectHints {
+            bytes_max,
+            limit,
+            ..SelectHints::default()
+        };
+        let found = querier.select(false, &hints, &[]);
+        found.map(|set| set.series)
+    };
+    let all = select(0, 0).unwrap();
+    assert_eq!(all.len(), names.len());
+    let bytes: usize = all.iter().map(|series| series.size_bytes()).sum();
+    assert!(bytes > 3_000 * 50, "{bytes}");
+    for (bytes_max, limit, found) in [
+        (1, 0, None),
+        (bytes as u64, 0, None),
+        (4 * bytes as u64, 0, Some(3_000)),
+        (u64::MAX, 0, Some(3_000)),
+        (2 * bytes as u64, 1_000, Some(1_000)),
+        (bytes as u64 / 9, 1_000, None),
+    ] {
+        let selected = select(bytes_max, limit).map(|series| series.len());
+        let expected = found.ok_or(StorageError::TooLarge);
+        assert_eq!(selected, expected, "{bytes_max} {limit}");
+    }
 }
