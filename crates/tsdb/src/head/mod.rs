@@ -60,7 +60,7 @@ use group::{Group, Scratch, Taken, group_and_slot};
 use index::Index;
 use late::Lateness;
 use limits::SeriesGate;
-use series::SharedView;
+use series::{SharedView, TILE_CELLS_MAX};
 
 /// From so many series on, a selection is worth several threads.
 const PARALLEL_SERIES_MIN: usize = 4_096;
@@ -271,6 +271,7 @@ impl Head {
             by_group.entry(group).or_default().push((slot, id));
         }
         let mut wanted = Vec::new();
+        let mut cells_left = TILE_CELLS_MAX;
         for (group, mut slots) in by_group {
             let Some(group) = self.groups.read().by_id.get(&group).cloned() else {
                 continue;
@@ -289,7 +290,8 @@ impl Head {
                 let open = state.open_wide(slot)?;
                 Some((slot, open))
             });
-            let view = SharedView::new(view, wide.collect());
+            let slots_of = slots.iter().map(|&(slot, _)| slot).collect();
+            let view = SharedView::new(view, wide.collect(), slots_of, &mut cells_left);
             wanted.extend(
                 slots
                     .into_iter()

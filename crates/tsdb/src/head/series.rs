@@ -1,6 +1,7 @@
 //! A series of the head, as a query reads it.
 
 mod points;
+mod tile;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -16,6 +17,8 @@ use super::group::{OpenWide, View};
 use crate::histograms::HistogramRef;
 use crate::merge::{Mark, append, fill_starts, merge_tail};
 use crate::tombstones::{Interval, leave_out};
+use tile::Tiles;
+pub(crate) use tile::TILE_CELLS_MAX;
 
 /// A group's view with what reading decodes once for all of its series.
 #[derive(Debug)]
@@ -25,12 +28,25 @@ pub(crate) struct SharedView {
     wide: BTreeMap<u32, OpenWide>,
     /// Timestamps of each chunk.
     times: Vec<OnceLock<Result<Vec<i64>, DecodeError>>>,
+    tiles: Tiles,
 }
 
 impl SharedView {
-    pub(crate) fn new(view: View, wide: BTreeMap<u32, OpenWide>) -> Arc<SharedView> {
+    /// For reading `slots`; what that turns over is taken from `cells_left`.
+    pub(crate) fn new(
+        view: View,
+        wide: BTreeMap<u32, OpenWide>,
+        slots: Vec<u32>,
+        cells_left: &mut usize,
+    ) -> Arc<SharedView> {
         let times = view.chunks.iter().map(|_| OnceLock::new()).collect();
-        Arc::new(SharedView { view, wide, times })
+        let tiles = Tiles::plan(&view.rows, slots, cells_left);
+        Arc::new(SharedView {
+            view,
+            wide,
+            times,
+            tiles,
+        })
     }
 
     /// What is deleted of a slot's samples in order.
@@ -75,9 +91,9 @@ impl HeadSeries {
         Ok(())
     }
 
-    fn read_open(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), DecodeError> {
+    fn read_rows(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), DecodeError> {
         let view = &self.view.view;
-        let from = Mark::of(out);
+        let from = out.timestamps.len();
         for open in &view.rows {
             if !(min_ms..=max_ms).contains(&open.at_ms) {
                 continue;
@@ -86,13 +102,23 @@ impl HeadSeries {
             if let Some(bits) = row.get(self.slot as usize, &view.base)? {
                 // A batch that was refused and is in the log nevertheless comes back at a
                 // restart; what was taken in its place comes after it.
-                if out.timestamps[from.floats..].last() == Some(&open.at_ms) {
+                if out.timestamps[from..].last() == Some(&open.at_ms) {
                     out.timestamps.pop();
                     out.values.pop();
                 }
                 out.timestamps.push(open.at_ms);
                 out.values.push(f64::from_bits(bits));
             }
+        }
+        Ok(())
+    }
+
+    fn read_open(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), DecodeError> {
+        let view = &self.view.view;
+        let from = Mark::of(out);
+        match self.view.tiles.column(self.slot, &view.rows, &view.base)? {
+            Some(column) => column.read((min_ms, max_ms), out),
+            None => self.read_rows(min_ms, max_ms, out)?,
         }
         merge_tail(out, from);
         let sides = view.sides.get(self.slot).iter();

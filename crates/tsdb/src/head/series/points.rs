@@ -11,6 +11,10 @@ use storage::{Points, Samples, StorageError};
 use super::{HeadSeries, View, corrupt};
 use crate::merge::{Mark, merge_tail};
 
+/// With more rows between two points than this, asking single rows is cheaper than turning all of
+/// them over.
+const ROWS_A_POINT_MAX: i64 = 16;
+
 impl HeadSeries {
     /// Adds the samples that count at the points, and maybe others; false if the series has more
     /// than rows and columns, and nothing was added.
@@ -46,6 +50,16 @@ impl HeadSeries {
             return Ok(false);
         };
         let from = Mark::of(out);
+        let last_ms = rows.last().map_or(first.at_ms, |row| row.at_ms);
+        let asked = (last_ms - first.at_ms) / points.step_ms.max(1) + 1;
+        if points.count > 1
+            && asked.saturating_mul(ROWS_A_POINT_MAX) >= rows.len() as i64
+            && let Some(column) = self.view.tiles.column(self.slot, rows, base)?
+        {
+            column.read(points.range_ms(), out);
+            merge_tail(out, from);
+            return Ok(true);
+        }
         // Rows from here on are taken already, or newer than the point.
         let mut taken = rows.len();
         for point in (0..points.count).rev() {
