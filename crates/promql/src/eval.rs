@@ -373,7 +373,9 @@ impl<'q> Evaluator<'q> {
         ordered: bool,
     ) -> Result<Stored> {
         let (start_ms, end_ms) = windows.read_range_ms();
-        let mut key = format!("{start_ms} {end_ms} {ordered}");
+        let delayed = self.delayed();
+        let mut labels = selector.labels.as_deref().filter(|_| !delayed);
+        let mut key = format!("{start_ms} {end_ms} {ordered} {labels:?}");
         for matcher in &selector.matchers {
             key.push(' ');
             key.push_str(&matcher.to_string());
@@ -382,33 +384,41 @@ impl<'q> Evaluator<'q> {
             return Ok(Arc::clone(found));
         }
         let steps = windows.steps;
-        let hints = SelectHints {
-            start_ms,
-            end_ms,
-            step_ms: if steps.is_single() { 0 } else { steps.step_ms },
-            range_ms,
-            function,
-            limit: 0,
-            bytes_max: self.shared.budget.bytes_left(),
+        let found = loop {
+            let hints = SelectHints {
+                start_ms,
+                end_ms,
+                step_ms: if steps.is_single() { 0 } else { steps.step_ms },
+                range_ms,
+                function,
+                limit: 0,
+                bytes_max: self.shared.budget.bytes_left(),
+                labels: labels.map(<[String]>::to_vec),
+            };
+            let found = self.shared.querier;
+            let found = found.select(ordered, &hints, &selector.matchers);
+            let found = found.map_err(|error| match error {
+                StorageError::TooLarge => self.shared.budget.too_many_bytes(),
+                error => execution(format!("expanding series: {error}")),
+            })?;
+            // Without type and unit label sets may become the same: then it needs all of them.
+            let is_described = |series: &dyn storage::Series| {
+                let mut names = series.labels().iter().map(|(name, _)| name);
+                names.any(|name| name != model::METRIC_NAME && is_metadata_label(name))
+            };
+            if labels.is_none() || !found.series.iter().any(|series| is_described(&**series)) {
+                break found;
+            }
+            labels = None;
         };
-        let found = self.shared.querier;
-        let found = found.select(false, &hints, &selector.matchers);
-        let found = found.map_err(|error| match error {
-            StorageError::TooLarge => self.shared.budget.too_many_bytes(),
-            error => execution(format!("expanding series: {error}")),
-        })?;
         for warning in found.warnings {
             self.annotations.storage_warning(warning);
         }
-        let mut series = found.series;
-        self.shared.budget.selected(series.len());
-        let handles = series.capacity() * size_of::<Box<dyn storage::Series>>();
-        let own = series.iter().map(|series| series.size_bytes());
+        self.shared.budget.selected(found.series.len());
+        let handles = found.series.capacity() * size_of::<Box<dyn storage::Series>>();
+        let own = found.series.iter().map(|series| series.size_bytes());
         self.held.add_bytes(handles + own.sum::<usize>())?;
-        if ordered {
-            sort_by_labels(&mut series, self.shared.pool, |series| series.labels());
-        }
-        let series = Arc::new(series);
+        let series = Arc::new(found.series);
         self.selected.insert(key, Arc::clone(&series));
         Ok(series)
     }
@@ -571,7 +581,7 @@ fn negated(column: Column) -> Column {
 }
 
 /// Whether all series of a vector surely have the same metric name.
-fn fixes_name(node: &Node) -> bool {
+pub(crate) fn fixes_name(node: &Node) -> bool {
     match &node.kind {
         Kind::Selector(selector) => selector.fixes_name(),
         Kind::Negate(inner) => fixes_name(inner),
@@ -590,7 +600,8 @@ fn fixes_name(node: &Node) -> bool {
     }
 }
 
-fn range_fixes_name(node: &Node) -> bool {
+/// The same of a range.
+pub(crate) fn range_fixes_name(node: &Node) -> bool {
     matches!(&node.kind, Kind::Range(range) if range.selector.fixes_name())
 }
 

@@ -8,13 +8,14 @@ use promql_syntax::ast::{self, AtModifier, BinaryOp, Cardinality, Expr, UnaryOp}
 
 use crate::aggregate::Fold;
 use crate::error::QueryError;
+use crate::eval::{fixes_name, range_fixes_name};
 use crate::functions::Function;
 use crate::gomath::seconds;
 use crate::plan::{
     Aggregate, AggregateOp, Binary, Call, Grouping, Kind, Matching, Node, RangeSelector, Selector,
-    Subquery, Text,
+    Subquery, Text, Type,
 };
-use crate::window::Reach;
+use crate::window::{RangeFunction, Reach};
 
 /// The times that a query asks for, as far as its text can name them.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +53,76 @@ impl Part {
 pub(crate) fn plan(expr: &Expr, times: QueryTimes) -> Result<Node, QueryError> {
     let mut node = part(expr, times)?.wrapped();
     spare_buckets(&mut node, Buckets::Unknown);
+    spare_labels(&mut node, None);
     Ok(node)
+}
+
+/// Labels that are looked at besides those of groups: notes tell the name, and what takes names away
+/// asks whether label sets stay different.
+const LOOKED_AT: [&str; 3] = [model::METRIC_NAME, "__type__", "__unit__"];
+
+/// Marks the selectors of which only the labels of groups are looked at, `looked_at` on the way from
+/// the root to this node.
+fn spare_labels(node: &mut Node, looked_at: Option<&[String]>) {
+    match &mut node.kind {
+        Kind::Number(_) | Kind::Text(_) => {}
+        Kind::Selector(selector) | Kind::Range(RangeSelector { selector, .. }) => {
+            selector.labels = looked_at.map(|labels| {
+                let more = LOOKED_AT.map(str::to_owned);
+                let mut labels: Vec<String> = labels.iter().cloned().chain(more).collect();
+                labels.sort_unstable();
+                labels.dedup();
+                labels
+            });
+        }
+        Kind::Invariant(inner) => spare_labels(inner, looked_at),
+        Kind::Subquery(subquery) => spare_labels(&mut subquery.expr, None),
+        Kind::Negate(inner) => {
+            let stays = fixes_name(inner) || drops_name(inner);
+            spare_labels(inner, looked_at.filter(|_| stays));
+        }
+        Kind::Binary(binary) => {
+            let is_scalar = |node: &Node| node.value_type() == Type::Scalar;
+            let with_scalar = is_scalar(&binary.lhs) != is_scalar(&binary.rhs);
+            for side in [&mut binary.lhs, &mut binary.rhs] {
+                let stays = with_scalar && (fixes_name(side) || drops_name(side));
+                spare_labels(side, looked_at.filter(|_| stays));
+            }
+        }
+        Kind::Aggregate(aggregate) => {
+            let folds = matches!(aggregate.op, AggregateOp::Fold(_));
+            let groups = &aggregate.grouping;
+            let labels = (folds && !groups.without).then_some(groups.labels.as_slice());
+            spare_labels(&mut aggregate.expr, labels);
+            if let Some(param) = &mut aggregate.param {
+                spare_labels(param, None);
+            }
+        }
+        Kind::Call(call) => {
+            let stays = match call.function {
+                Function::Range(RangeFunction::AbsentOverTime) => false,
+                Function::Range(function) => {
+                    function.keeps_name() || call.args.iter().any(range_fixes_name)
+                }
+                _ => false,
+            };
+            for arg in &mut call.args {
+                let looked_at = looked_at.filter(|_| stays && matches!(arg.kind, Kind::Range(_)));
+                spare_labels(arg, looked_at);
+            }
+        }
+    }
+}
+
+/// Whether what comes from a node has lost its names, one series at a time.
+fn drops_name(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Call(Call {
+            function: Function::Range(function),
+            args,
+        }) => !function.keeps_name() && args.iter().any(range_fixes_name),
+        _ => false,
+    }
 }
 
 /// What the way from the root of the plan says of the buckets of native histograms.
@@ -265,6 +335,7 @@ fn selector(vector: &ast::VectorSelector, times: QueryTimes) -> Selector {
             Reach::Inside
         },
         without_buckets: false,
+        labels: None,
     }
 }
 

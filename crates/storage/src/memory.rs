@@ -352,8 +352,14 @@ impl Querier for MemoryQuerier {
             hints.limit
         };
         let found = self.matching(matchers).into_iter().take(limit);
-        let series = found
-            .map(|(labels, column)| Box::new(MemorySeries { labels, column }) as Box<dyn Series>);
+        let series = found.map(|(labels, column)| {
+            // Whoever says that he looks at some labels only must not look at others.
+            let labels = match &hints.labels {
+                None => labels,
+                Some(kept) => labels.without(|name| !kept.iter().any(|kept| kept == name)),
+            };
+            Box::new(MemorySeries { labels, column }) as Box<dyn Series>
+        });
         let mut series: Vec<_> = series.collect();
         let size_bytes: usize = series.iter().map(|series| series.size_bytes()).sum();
         if hints.bytes_max > 0 && size_bytes as u64 > hints.bytes_max {

@@ -44,6 +44,9 @@ pub struct SelectHints {
     /// with [`StorageError::TooLarge`] soon after they take more, rather than to find all of them
     /// first.
     pub bytes_max: u64,
+    /// The only labels that the reader looks at, sorted: [`Series::labels`] may leave out others.
+    /// Series are told apart and sorted by all of theirs nevertheless. `None` for all.
+    pub labels: Option<Vec<String>>,
 }
 
 /// Times at which the newest sample counts that is younger than the lookback, as for an instant

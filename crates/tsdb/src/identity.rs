@@ -11,6 +11,7 @@
 use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
+#[cfg(test)]
 use model::Labels;
 
 /// The keys of a process.
@@ -40,6 +41,7 @@ impl IdentityKeys {
     }
 
     /// Of a label set.
+    #[cfg(test)]
     pub(crate) fn of(&self, labels: &Labels) -> Identity {
         let pairs = labels.iter().map(|(name, value)| self.of_pair(name, value));
         pairs.fold(Identity::default(), Identity::with)

@@ -14,6 +14,7 @@ mod identity;
 mod merge;
 mod metrics;
 mod options;
+mod order;
 #[allow(
     dead_code,
     reason = "a whole algebra of sets, of which tests use more than the server"

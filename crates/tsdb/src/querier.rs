@@ -10,17 +10,16 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use model::{Labels, Matcher};
-use rayon::iter::{
-    IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
-};
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use storage::{Points, Querier, Samples, SelectHints, Series, SeriesSet, StorageError};
 
 use crate::block::Block;
 use crate::blocks::by_precedence;
 use crate::db::Inner;
-use crate::head::HeadSeries;
-use crate::identity::{Identity, IdentityKeys};
+use crate::head::{Asked, HeadSeries, Selected};
+use crate::identity::Identity;
 use crate::merge::{Mark, append, merge_tail};
+use crate::order;
 
 /// From so many series on, a part of them is worth another thread.
 const PARALLEL_SERIES_MIN: usize = 4_096;
@@ -44,17 +43,34 @@ pub(crate) struct DbQuerier {
 struct Places {
     /// In order of precedence.
     blocks: Vec<Arc<Block>>,
+    /// For each block the numbers that the selection's series have there, [`NOWHERE`] if none;
+    /// those behind the end have none.
+    numbers: Vec<Vec<u32>>,
     min_ms: i64,
     max_ms: i64,
 }
 
+/// The number of a series that a block does not have.
+const NOWHERE: u32 = u32::MAX;
+
 /// One series in all places that have it.
 struct FoundSeries {
-    labels: Labels,
     places: Arc<Places>,
-    /// Which blocks have it, ascending, and its number there.
-    in_blocks: Vec<(u32, u32)>,
+    /// Its place in the selection.
+    at: u32,
+    /// Those that the head knows, or a block's.
+    labels: Labels,
     in_head: Option<HeadSeries>,
+}
+
+impl Places {
+    /// Which blocks have a series, ascending, and its number there.
+    fn of(&self, at: u32) -> impl Iterator<Item = (&Arc<Block>, u32)> {
+        let number = move |numbers: &Vec<u32>| numbers.get(at as usize).copied();
+        let numbers = self.numbers.iter().map(number);
+        let places = self.blocks.iter().zip(numbers);
+        places.filter_map(|(block, number)| Some((block, number.filter(|n| *n != NOWHERE)?)))
+    }
 }
 
 impl FoundSeries {
@@ -81,9 +97,8 @@ impl FoundSeries {
         (min_ms, max_ms): (i64, i64),
         out: &mut Samples,
     ) -> Result<(), StorageError> {
-        for &(place, id) in &self.in_blocks {
+        for (block, id) in self.places.of(self.at) {
             let from = Mark::of(out);
-            let block = &self.places.blocks[place as usize];
             block.read_series(id, min_ms, max_ms, out)?;
             merge_tail(out, from);
         }
@@ -92,8 +107,8 @@ impl FoundSeries {
 
     /// The end of the last block that has the series; excluded.
     fn blocks_end_ms(&self) -> i64 {
-        let blocks = self.in_blocks.iter();
-        let ends = blocks.map(|&(place, _)| self.places.blocks[place as usize].meta().max_time);
+        let blocks = self.places.of(self.at);
+        let ends = blocks.map(|(block, _)| block.meta().max_time);
         ends.max().unwrap_or(i64::MIN)
     }
 }
@@ -105,7 +120,8 @@ impl Series for FoundSeries {
 
     fn size_bytes(&self) -> usize {
         let labels = self.labels.size_bytes() + 2 * size_of::<usize>();
-        size_of::<FoundSeries>() + labels + size_of_val(self.in_blocks.as_slice())
+        // A number for each block, in the lists of all.
+        size_of::<FoundSeries>() + labels + size_of::<u32>() * self.places.blocks.len()
     }
 
     fn read(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), StorageError> {
@@ -189,18 +205,18 @@ impl DbQuerier {
     /// limit: how large all would be is told by the first ones.
     fn collect_within(
         &self,
-        matchers: &[Matcher],
-        limit: usize,
+        wish: &Wish<'_>,
         bytes_max: u64,
     ) -> Result<Vec<Box<dyn Series>>, StorageError> {
         if bytes_max == 0 {
-            return self.collect(matchers, limit);
+            return self.collect(wish);
         }
         let mut most = bytes_max / LIKELY_BYTES_MAX + 1;
         loop {
             let least = usize::try_from(most).unwrap_or(usize::MAX);
-            let is_last = limit > 0 && limit <= least;
-            let series = self.collect(matchers, if is_last { limit } else { least })?;
+            let is_last = wish.limit > 0 && wish.limit <= least;
+            let limit = if is_last { wish.limit } else { least };
+            let series = self.collect(&Wish { limit, ..*wish })?;
             let sizes = series.iter().map(|s| s.size_bytes() + SELECTING_BYTES);
             let bytes: u64 = sizes.sum::<usize>() as u64;
             if bytes > bytes_max {
@@ -215,128 +231,206 @@ impl DbQuerier {
         }
     }
 
-    fn collect(
-        &self,
-        matchers: &[Matcher],
-        limit: usize,
-    ) -> Result<Vec<Box<dyn Series>>, StorageError> {
-        let range = (self.min_ms, self.max_ms);
-        let mut in_head = Vec::new();
-        if self.head_overlaps() {
-            in_head = self.inner.head.select(matchers, range, self.epoch, limit)?;
+    /// The series of the head; with identities, if they may be in blocks, too.
+    fn in_head(&self, wish: &Wish<'_>, with_identities: bool) -> Result<Selected, StorageError> {
+        if !self.head_overlaps() {
+            return Ok(Selected::default());
         }
-        let mut blocks = Vec::new();
-        let mut in_blocks = Vec::new();
-        for block in self.blocks() {
-            let ids = block.select_ids(matchers, range.0, range.1, limit)?;
+        self.inner.head.select(&Asked {
+            matchers: wish.matchers,
+            range: (self.min_ms, self.max_ms),
+            epoch: self.epoch,
+            limit: wish.limit,
+            labels: wish.labels,
+            identities: with_identities.then_some(&self.inner.identities),
+            ordered: wish.sorted,
+        })
+    }
+
+    fn collect(&self, wish: &Wish<'_>) -> Result<Vec<Box<dyn Series>>, StorageError> {
+        let with_identities = !self.blocks().is_empty();
+        let mut in_head = self.in_head(wish, with_identities)?;
+        let met = self.blocks();
+        if !with_identities && !met.is_empty() {
+            // The first block has come meanwhile.
+            in_head = self.in_head(wish, true)?;
+        }
+        let (mut blocks, mut in_blocks) = (Vec::new(), Vec::new());
+        for block in met {
+            let ids = block.select_ids(wish.matchers, self.min_ms, self.max_ms, wish.limit)?;
             if !ids.is_empty() {
                 blocks.push(block);
                 in_blocks.push(ids);
             }
         }
         if blocks.is_empty() {
-            let boxed = |series| Box::new(series) as Box<dyn Series>;
-            return Ok(in_head.into_iter().map(boxed).collect());
+            return Ok(of_head(in_head));
         }
-        let places = Arc::new(Places {
-            blocks,
-            min_ms: range.0,
-            max_ms: range.1,
-        });
-        let mut joined = Joined::default();
-        if in_head.is_empty() && in_blocks.len() == 1 {
-            joined.add_only(&in_blocks[0]);
+        let keys = &self.inner.identities;
+        let mut joined = Joined {
+            identities: std::mem::take(&mut in_head.identities),
+            ..Joined::default()
+        };
+        let mut numbers = Vec::new();
+        if joined.identities.is_empty() && blocks.len() == 1 {
+            numbers.append(&mut in_blocks);
         } else {
-            joined.add_head(in_head, &self.inner.identities);
-            for (place, ids) in (0..).zip(&in_blocks) {
-                let identities = &places.blocks[place as usize];
-                let identities = identities.identities(ids, &self.inner.identities)?;
-                joined.add_block(place, ids, &identities);
+            for (block, ids) in blocks.iter().zip(&in_blocks) {
+                numbers.push(joined.numbers(ids, &block.identities(ids, keys)?));
             }
         }
-        joined.into_series(&places)
+        let places = Places {
+            blocks,
+            numbers,
+            min_ms: self.min_ms,
+            max_ms: self.max_ms,
+        };
+        places.into_series(in_head, wish)
     }
 }
 
-/// Series by who they are, with the places that have them.
-#[derive(Default)]
-struct Joined {
-    by_identity: HashMap<Identity, u32, RandomState>,
-    series: Vec<JoinedSeries>,
+/// What is to be selected.
+#[derive(Clone, Copy)]
+struct Wish<'a> {
+    matchers: &'a [Matcher],
+    sorted: bool,
+    /// 0 for all.
+    limit: usize,
+    labels: Option<&'a [String]>,
 }
 
+fn of_head(selected: Selected) -> Vec<Box<dyn Series>> {
+    let boxed = |series: HeadSeries| Box::new(series) as Box<dyn Series>;
+    let count = selected.series.len() as u32;
+    let series = selected.series.into_iter().map(boxed);
+    match selected.keys {
+        None => series.collect(),
+        Some(keys) => {
+            let at: Vec<_> = (0..count).map(|at| (0, at)).collect();
+            in_order(series.collect(), &order::by_labels(vec![keys], &at))
+        }
+    }
+}
+
+fn in_order(series: Vec<Box<dyn Series>>, order: &[u32]) -> Vec<Box<dyn Series>> {
+    let mut series: Vec<_> = series.into_iter().map(Some).collect();
+    let next = |&at: &u32| series[at as usize].take();
+    order.iter().filter_map(next).collect()
+}
+
+/// Series by who they are.
 #[derive(Default)]
-struct JoinedSeries {
-    in_blocks: Vec<(u32, u32)>,
-    in_head: Option<HeadSeries>,
+struct Joined {
+    identities: Vec<Identity>,
+    /// The first `hashed` of them.
+    by_identity: HashMap<Identity, u32, RandomState>,
+    hashed: usize,
 }
 
 impl Joined {
-    fn add_only(&mut self, ids: &[u32]) {
-        let series = ids.iter().map(|&id| JoinedSeries {
-            in_blocks: vec![(0, id)],
-            in_head: None,
-        });
-        self.series.extend(series);
-    }
-
-    fn add_head(&mut self, found: Vec<HeadSeries>, keys: &IdentityKeys) {
-        let identities: Vec<Identity> = found
-            .par_iter()
-            .with_min_len(PARALLEL_SERIES_MIN)
-            .map(|series| keys.of(&series.labels))
-            .collect();
-        self.by_identity.reserve(found.len());
-        for (series, identity) in found.into_iter().zip(identities) {
-            self.of(identity).in_head = Some(series);
+    /// Which number each series has in a block. What is not known yet comes behind the others.
+    fn numbers(&mut self, ids: &[u32], identities: &[Identity]) -> Vec<u32> {
+        if self.identities.is_empty() {
+            self.identities = identities.to_vec();
+            return ids.to_vec();
         }
-    }
-
-    fn add_block(&mut self, place: u32, ids: &[u32], identities: &[Identity]) {
-        self.by_identity
-            .reserve(ids.len().saturating_sub(self.by_identity.len()));
-        for (&id, &identity) in ids.iter().zip(identities) {
-            self.of(identity).in_blocks.push((place, id));
+        let mut numbers = vec![NOWHERE; self.identities.len()];
+        // Places mostly have the same series in the same order.
+        let mut next = 0;
+        for (&id, identity) in ids.iter().zip(identities) {
+            let at = match self.identities.get(next) {
+                Some(known) if known == identity => next,
+                _ => self.find(*identity),
+            };
+            if numbers.len() <= at {
+                numbers.resize(at + 1, NOWHERE);
+            }
+            numbers[at] = id;
+            next = at + 1;
         }
+        numbers
     }
 
-    fn of(&mut self, identity: Identity) -> &mut JoinedSeries {
-        let next = self.series.len();
+    fn find(&mut self, identity: Identity) -> usize {
+        let new = &self.identities[self.hashed..];
+        self.by_identity.reserve(new.len() + 1);
+        for (at, identity) in (self.hashed as u32..).zip(new) {
+            self.by_identity.insert(*identity, at);
+        }
+        let next = self.identities.len();
         let at = *self.by_identity.entry(identity).or_insert(next as u32) as usize;
         if at == next {
-            self.series.push(JoinedSeries::default());
+            self.identities.push(identity);
         }
-        &mut self.series[at]
+        self.hashed = self.identities.len();
+        at
     }
+}
 
-    /// The series with their labels: those of the head have them, the others get them from the
-    /// first block that they are in.
-    fn into_series(self, places: &Arc<Places>) -> Result<Vec<Box<dyn Series>>, StorageError> {
-        let mut wanted: Vec<Vec<(u32, u32)>> = vec![Vec::new(); places.blocks.len()];
-        for (at, series) in (0..).zip(&self.series) {
-            if let (None, Some(&(place, id))) = (&series.in_head, series.in_blocks.first()) {
-                wanted[place as usize].push((id, at));
+impl Places {
+    /// The series with their labels: those of the head, which come first, have them; the others get
+    /// them from the first block that they are in.
+    fn into_series(
+        self,
+        in_head: Selected,
+        wish: &Wish<'_>,
+    ) -> Result<Vec<Box<dyn Series>>, StorageError> {
+        let known = in_head.series.len();
+        let count = self.numbers.iter().map(Vec::len).max().unwrap_or(0);
+        let count = count.max(known);
+        // Where each series is described: among the keys, and the number there.
+        let mut described: Vec<(u32, u32)> = (0..known as u32).map(|at| (0, at)).collect();
+        described.resize(count, (NOWHERE, 0));
+        let mut keys: Vec<_> = in_head.keys.into_iter().collect();
+        let mut labels: Vec<Option<Labels>> = Vec::new();
+        labels.resize_with(count - known, || None);
+        for (block, numbers) in self.blocks.iter().zip(&self.numbers) {
+            let numbered = (known..).zip(numbers.iter().skip(known));
+            let is_new = |at: usize| described[at].0 == NOWHERE;
+            let new = numbered.filter(|(at, number)| **number != NOWHERE && is_new(*at));
+            let mut new: Vec<(u32, usize)> = new.map(|(at, number)| (*number, at)).collect();
+            if new.is_empty() {
+                continue;
             }
-        }
-        let mut labels = vec![None; self.series.len()];
-        for (block, mut wanted) in places.blocks.iter().zip(wanted) {
-            wanted.sort_unstable();
-            let ids: Vec<u32> = wanted.iter().map(|&(id, _)| id).collect();
-            for (found, (_, at)) in block.labels_of(&ids)?.into_iter().zip(wanted) {
-                labels[at as usize] = Some(found);
+            new.sort_unstable();
+            let ids: Vec<u32> = new.iter().map(|(id, _)| *id).collect();
+            let found = match wish.labels {
+                Some(names) => block.some_labels_of(&ids, names)?,
+                None => block.labels_of(&ids)?,
+            };
+            for (number, ((_, at), found)) in (0..).zip(new.iter().zip(found)) {
+                described[*at] = (keys.len() as u32, number);
+                labels[*at - known] = Some(found);
             }
+            keys.push(if wish.sorted {
+                block.keys_of(&ids)?
+            } else {
+                order::Keys::default()
+            });
         }
-        let series = self.series.into_iter().zip(labels);
-        let series = series.map(|(series, labels)| {
-            let of_head = series.in_head.as_ref().map(|head| head.labels.clone());
+        let places = Arc::new(self);
+        let of_head = in_head.series.into_iter().map(Some);
+        let heads = of_head.chain(std::iter::repeat_with(|| None));
+        let labels = std::iter::repeat_with(|| None).take(known).chain(labels);
+        let parts: Vec<_> = (0..count as u32).zip(heads.zip(labels)).collect();
+        let series = |(at, (in_head, labels)): (u32, (Option<HeadSeries>, Option<Labels>))| {
+            let of_head = in_head.as_ref().map(|head| head.labels.clone());
             Box::new(FoundSeries {
+                places: Arc::clone(&places),
+                at,
                 labels: labels.or(of_head).unwrap_or_default(),
-                places: Arc::clone(places),
-                in_blocks: series.in_blocks,
-                in_head: series.in_head,
+                in_head,
             }) as Box<dyn Series>
-        });
-        Ok(series.collect())
+        };
+        let series: Vec<_> = if count < PARALLEL_SERIES_MIN {
+            parts.into_iter().map(series).collect()
+        } else {
+            parts.into_par_iter().map(series).collect()
+        };
+        if !wish.sorted {
+            return Ok(series);
+        }
+        Ok(in_order(series, &order::by_labels(keys, &described)))
     }
 }
 
@@ -348,11 +442,13 @@ impl Querier for DbQuerier {
         matchers: &[Matcher],
     ) -> Result<SeriesSet, StorageError> {
         // Sorted, the limit means the first ones, which are known only at the end.
-        let early = if sorted { 0 } else { hints.limit };
-        let mut series = self.collect_within(matchers, early, hints.bytes_max)?;
-        if sorted {
-            series.sort_by(|a, b| a.labels().cmp(b.labels()));
-        }
+        let wish = Wish {
+            matchers,
+            sorted,
+            limit: if sorted { 0 } else { hints.limit },
+            labels: hints.labels.as_deref(),
+        };
+        let mut series = self.collect_within(&wish, hints.bytes_max)?;
         if hints.limit > 0 {
             series.truncate(hints.limit);
         }

@@ -163,6 +163,7 @@ impl<'q> Evaluator<'q> {
             at_ms,
             reach: Reach::Inside,
             without_buckets: false,
+            labels: None,
         };
         let reading = Reading {
             wanted: Wanted::Time,

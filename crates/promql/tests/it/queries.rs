@@ -68,7 +68,8 @@ fn a_cancelled_query_reads_no_further_series() {
             Err(QueryError::Canceled("expression evaluation")),
             "{query}"
         );
-        assert!(asked < 520, "{query}: went on, asked {asked} times");
+        // Every task of 64 series that is still to begin may ask once.
+        assert!(asked < 560, "{query}: went on, asked {asked} times");
     }
 }
 

@@ -68,7 +68,9 @@ impl Querier for BackwardsQuerier {
         matchers: &[Matcher],
     ) -> Result<SeriesSet, StorageError> {
         let mut found = self.0.select(sorted, hints, matchers)?;
-        found.series.reverse();
+        if !sorted {
+            found.series.reverse();
+        }
         Ok(found)
     }
 

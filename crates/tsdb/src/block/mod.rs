@@ -23,6 +23,7 @@ mod histogram_page;
 mod identity;
 mod index;
 mod index_build;
+mod keys;
 mod merge;
 mod meta;
 mod page;

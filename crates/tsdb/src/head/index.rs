@@ -113,17 +113,32 @@ impl Index {
         &self.sets[from as usize..self.set_ends[id as usize] as usize]
     }
 
-    fn pairs_of(&self, id: u32) -> impl Iterator<Item = u32> + '_ {
+    /// The pairs of a series, sorted by name.
+    pub(crate) fn pairs_of(&self, id: u32) -> impl Iterator<Item = u32> + '_ {
         let mut reader = Reader::new(self.set(id));
         std::iter::from_fn(move || reader.varint().ok().map(|pair| pair as u32))
     }
 
+    /// Name and value of a pair.
+    pub(crate) fn pair(&self, pair: u32) -> (&str, &str) {
+        let name = self.pairs[pair as usize].name;
+        (&self.names[name as usize].text, self.value(pair))
+    }
+
+    /// Says of a pair whether its name is one of these, which are sorted.
+    pub(crate) fn pairs_with(&self, names: &[String]) -> impl Fn(u32) -> bool + '_ {
+        let is_in = |name: &Name| {
+            names
+                .binary_search_by(|n| n.as_str().cmp(&name.text))
+                .is_ok()
+        };
+        let wanted: Vec<bool> = self.names.iter().map(is_in).collect();
+        move |pair| wanted[self.pairs[pair as usize].name as usize]
+    }
+
     /// The labels of a series.
     pub(crate) fn labels(&self, id: u32) -> Labels {
-        Labels::from_sorted(self.pairs_of(id).map(|pair| {
-            let name = self.pairs[pair as usize].name;
-            (&*self.names[name as usize].text, self.value(pair))
-        }))
+        Labels::from_sorted(self.pairs_of(id).map(|pair| self.pair(pair)))
     }
 
     fn pair_hash(&self, name: u32, value: &str) -> u64 {

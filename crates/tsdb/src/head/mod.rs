@@ -7,7 +7,7 @@
 //! - [`delete`] puts tombstones over samples.
 //! - [`limits`] keeps new series out, [`memory`] counts what all of it takes.
 //! - [`chunk`], [`chunk_files`]: sealed columns and where they lie.
-//! - [`series`]: how queries read all that.
+//! - [`selecting`]: which series a query meets; [`series`]: how it reads them.
 //!
 //! An append takes the lock of its group only: the rows are checked and encoded, the frame goes to
 //! the log, and then the group shows it to queries. Queries copy a few pointers under that lock and
@@ -28,6 +28,7 @@ mod limits;
 mod memory;
 mod postings;
 mod replay;
+mod selecting;
 mod series;
 mod sides;
 mod starts;
@@ -42,11 +43,11 @@ use disk::Disk;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use model::{Labels, Matcher};
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use storage::{HeadStats, StorageError, TsdbStats};
 
 pub(crate) use limits::SeriesLimits;
 pub(crate) use replay::Progress;
+pub(crate) use selecting::{Asked, Selected};
 pub(crate) use series::HeadSeries;
 
 use crate::exemplars::Exemplars;
@@ -56,14 +57,11 @@ use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::Seq
 use crate::sync::{Mutex, RwLock};
 use crate::wal::Wal;
 use chunk_files::ChunkFiles;
-use group::{Group, Scratch, Taken, group_and_slot};
+use group::{Group, Scratch, Taken};
 use index::Index;
 use late::Lateness;
 use limits::SeriesGate;
-use series::{SharedView, TILE_CELLS_MAX};
 
-/// From so many series on, a selection is worth several threads.
-const PARALLEL_SERIES_MIN: usize = 4_096;
 /// No more late samples wait for their block; batches with more are refused until some are
 /// written. 96 MiB of floats.
 const LATE_SAMPLES_MAX: u64 = 1 << 21;
@@ -252,72 +250,6 @@ impl Head {
             }
         }
         count
-    }
-
-    /// Series that pass the matchers and may have samples in the range, as of `epoch`; at most
-    /// `limit`, 0 for all.
-    pub(crate) fn select(
-        &self,
-        matchers: &[Matcher],
-        (min_ms, max_ms): (i64, i64),
-        epoch: u64,
-        limit: usize,
-    ) -> Result<Vec<HeadSeries>, StorageError> {
-        let index = self.index.read();
-        let found = select::select(&*index, matchers)?.into_vec();
-        let mut by_group: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
-        for id in found {
-            let (group, slot) = group_and_slot(storage::SeriesRef(index.home(id)));
-            by_group.entry(group).or_default().push((slot, id));
-        }
-        let mut wanted = Vec::new();
-        let mut cells_left = TILE_CELLS_MAX;
-        for (group, mut slots) in by_group {
-            let Some(group) = self.groups.read().by_id.get(&group).cloned() else {
-                continue;
-            };
-            let state = group.state.lock();
-            let meets = |slot: u32| {
-                state.spans[slot as usize].meets(min_ms, max_ms) || !state.late.get(slot).is_empty()
-            };
-            slots.retain(|&(slot, _)| meets(slot));
-            if slots.is_empty() {
-                continue;
-            }
-            let view = state.view(epoch, min_ms, max_ms, &self.files);
-            let view = view.map_err(|error| StorageError::Io(format!("head chunk: {error}")))?;
-            let wide = slots.iter().filter_map(|&(slot, _)| {
-                let open = state.open_wide(slot)?;
-                Some((slot, open))
-            });
-            let slots_of = slots.iter().map(|&(slot, _)| slot).collect();
-            let view = SharedView::new(view, wide.collect(), slots_of, &mut cells_left);
-            wanted.extend(
-                slots
-                    .into_iter()
-                    .map(|(slot, id)| (Arc::clone(&view), slot, id)),
-            );
-            if limit > 0 && wanted.len() >= limit {
-                wanted.truncate(limit);
-                break;
-            }
-        }
-        let index = &*index;
-        let series = |(view, slot, id): (Arc<SharedView>, u32, u32)| HeadSeries {
-            labels: index.labels(id),
-            view,
-            slot,
-            min_ms,
-            max_ms,
-        };
-        let is_left = |series: &HeadSeries| {
-            series.view.tombstones(series.slot).is_empty() || delete::has_samples(series)
-        };
-        // Label sets are put together from the index: some 300 ns each.
-        if wanted.len() < PARALLEL_SERIES_MIN {
-            return Ok(wanted.into_iter().map(series).filter(is_left).collect());
-        }
-        Ok(wanted.into_par_iter().map(series).filter(is_left).collect())
     }
 
     /// Whether a query over the range has to look here.

@@ -17,8 +17,8 @@ use super::group::{OpenWide, View};
 use crate::histograms::HistogramRef;
 use crate::merge::{Mark, append, fill_starts, merge_tail};
 use crate::tombstones::{Interval, leave_out};
-use tile::Tiles;
 pub(crate) use tile::TILE_CELLS_MAX;
+use tile::Tiles;
 
 /// A group's view with what reading decodes once for all of its series.
 #[derive(Debug)]

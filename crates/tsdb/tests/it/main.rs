@@ -14,6 +14,7 @@ mod exemplars;
 mod flips;
 mod limits;
 mod points;
+mod selecting;
 mod semantics;
 mod support;
 mod sweep;

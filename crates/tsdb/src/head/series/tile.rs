@@ -22,8 +22,16 @@ pub(crate) const TILE_CELLS_MAX: usize = 4 << 20;
 pub(crate) struct Tiles {
     /// When the rows are, ascending.
     times: Vec<i64>,
-    /// By ascending word: which slots are wanted.
-    words: Vec<(u32, u64, OnceLock<Result<Tile, DecodeError>>)>,
+    /// Ascending.
+    words: Vec<Word>,
+}
+
+/// Which slots of a word are wanted, and their rows once somebody has asked.
+#[derive(Debug)]
+struct Word {
+    number: u32,
+    wanted: u64,
+    tile: OnceLock<Result<Tile, DecodeError>>,
 }
 
 /// The wanted slots of a word in turn, with a value for each row.
@@ -57,7 +65,11 @@ impl Tiles {
             let cells = wanted.count_ones() as usize * rows.len();
             if wanted.count_ones() >= WANTED_MIN && cells <= *cells_left {
                 *cells_left -= cells;
-                tiles.words.push((word[0] / 64, wanted, OnceLock::new()));
+                tiles.words.push(Word {
+                    number: word[0] / 64,
+                    wanted,
+                    tile: OnceLock::new(),
+                });
             }
         }
         if !tiles.words.is_empty() {
@@ -73,15 +85,19 @@ impl Tiles {
         rows: &[Row],
         base: &[u64],
     ) -> Result<Option<TileColumn<'_>>, DecodeError> {
-        let found = self.words.binary_search_by_key(&(slot / 64), |word| word.0);
-        let Ok(at) = found else {
+        let numbers = |word: &Word| word.number;
+        let Ok(at) = self.words.binary_search_by_key(&(slot / 64), numbers) else {
             return Ok(None);
         };
-        let (word, wanted, tile) = &self.words[at];
+        let Word {
+            number,
+            wanted,
+            tile,
+        } = &self.words[at];
         if wanted >> (slot % 64) & 1 == 0 {
             return Ok(None);
         }
-        let tile = tile.get_or_init(|| turn_over(rows, base, *word as usize, *wanted));
+        let tile = tile.get_or_init(|| turn_over(rows, base, *number as usize, *wanted));
         let tile = tile.as_ref().map_err(|error| *error)?;
         let place = rank(*wanted, slot % 64);
         let count = self.times.len();
