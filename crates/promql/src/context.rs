@@ -324,6 +324,16 @@ impl Counts {
         }
     }
 
+    /// What counts by step take.
+    pub(crate) fn bytes_for(per_step: bool, steps: usize) -> usize {
+        usize::from(per_step).saturating_mul(steps.saturating_mul(size_of::<(u64, u64)>()))
+    }
+
+    /// The bytes of memory that they have allocated.
+    pub(crate) fn size_bytes(&self) -> usize {
+        Counts::bytes_for(self.per_step.is_some(), self.per_step.as_ref().map_or(0, Vec::len))
+    }
+
     pub(crate) fn add(&mut self, step: usize, total: u64, read: u64) {
         self.total += total;
         self.read += read;

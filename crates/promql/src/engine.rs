@@ -13,7 +13,7 @@ use storage::Queryable;
 
 use crate::annotations::Annotations;
 use crate::column::Steps;
-use crate::context::{Budget, Counts, Deadline, EVALUATION, EXECUTION, STEPS_MAX};
+use crate::context::{Budget, Charge, Counts, Deadline, EVALUATION, EXECUTION, STEPS_MAX};
 use crate::error::QueryError;
 use crate::eval::{Evaluator, Scope, Shared, sort_by_labels};
 use crate::gate::Gate;
@@ -319,6 +319,9 @@ impl Engine {
             return Err(QueryError::TooManySamples);
         }
         let per_step = options.per_step_stats && self.options.features.per_step_stats;
+        let mut held = Charge::none(&budget);
+        // As they are counted, and as they are told.
+        held.add_bytes(3 * Counts::bytes_for(per_step, steps.count))?;
         let mut scope = Scope {
             steps,
             counts: Counts::new(per_step, steps.count),

@@ -41,6 +41,7 @@ impl<'q> Evaluator<'q> {
                 let (set, inner) = self.subquery(scope, subquery)?;
                 let steps = inner.steps;
                 merge_reads(scope, &inner, subquery.offset_ms, subquery.range_ms);
+                self.held.release_bytes(inner.counts.size_bytes());
                 let windows = Windows {
                     steps: scope.steps,
                     range_ms: subquery.range_ms,
@@ -76,9 +77,12 @@ impl<'q> Evaluator<'q> {
             return Err(crate::error::QueryError::TooManySamples);
         }
         let wide = scope.counts.per_step.is_some() || scope.steps.step_ms > range_ms;
+        let wide = wide && !scope.steps.is_single();
+        // Until the reads are merged into those of the outer steps.
+        self.held.add_bytes(Counts::bytes_for(wide, steps.count))?;
         let mut inner = Scope {
             steps,
-            counts: Counts::new(wide && !scope.steps.is_single(), steps.count),
+            counts: Counts::new(wide, steps.count),
             ordered: scope.ordered,
         };
         let set = self.series(&mut inner, &subquery.expr)?;
