@@ -5,6 +5,7 @@
 mod beside;
 mod disk_full;
 mod garbage;
+mod hostile;
 mod kill;
 mod limits;
 mod operator;
