@@ -58,17 +58,22 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    // Any total order in which NaN comes first gives the same result.
-    values.sort_unstable_by(|a, b| {
-        a.partial_cmp(b)
-            .unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
-    });
     let count = values.len() as f64;
     let rank = q * (count - 1.0);
     let lower = max(0.0, rank.floor());
     let upper = min(count - 1.0, lower + 1.0);
     let weight = rank - rank.floor();
-    values[lower as usize] * (1.0 - weight) + values[upper as usize] * weight
+    // Any total order in which NaN comes first gives the same result.
+    let order = |a: &f64, b: &f64| {
+        a.partial_cmp(b)
+            .unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
+    };
+    let (_, &mut below, larger) = values.select_nth_unstable_by(lower as usize, order);
+    let above = match upper > lower {
+        true => larger.iter().copied().min_by(order).unwrap_or(below),
+        false => below,
+    };
+    below * (1.0 - weight) + above * weight
 }
 
 #[cfg(test)]

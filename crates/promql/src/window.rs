@@ -3,21 +3,29 @@
 //! The samples of a series are read once; two indices walk over them as the window moves. What a
 //! function costs per step depends on what its bits allow: counts, resets and changes come from
 //! prefix sums, extremes from a monotonic queue, rates from the window's ends and the resets in
-//! it. Sums and averages are compensated in sample order, which no incremental form reproduces, so
-//! they walk over each window.
+//! it. Sums and averages are compensated in sample order, which no incremental form reproduces but
+//! for whole numbers, so they walk over each window; [`lanes`] walks over four of them at once.
 //!
 //! Windows are open at the left: a sample exactly one range ago is outside.
 
+mod lanes;
 pub(crate) mod starts;
+mod stretch;
 
 use std::collections::VecDeque;
 
 use storage::Points;
 
+use self::lanes::{
+    LANES, Places, average, averages, regression, regressions, sum, totals, variance, variances,
+    whole_sums,
+};
 use self::starts::Counted;
+use self::stretch::Stretch;
+pub(crate) use self::stretch::extrapolation;
 use crate::column::{ABSENT, Column, Scalar, Steps};
 use crate::context::{Deadline, EVALUATION};
-use crate::gomath::{kahan_add, quantile, seconds};
+use crate::gomath::{quantile, seconds};
 
 /// A function over a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,6 +215,7 @@ pub(crate) struct WindowCounts {
 }
 
 /// One window over the samples of a series.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Window<'a> {
     pub(crate) times: &'a [i64],
     pub(crate) values: &'a [f64],
@@ -259,11 +268,11 @@ pub(crate) struct Walk<'a> {
 /// Samples of windows between two looks at the deadline: quantiles sort that many in some 10 ms.
 const UNCHECKED_SAMPLES_MAX: u64 = 1 << 18;
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// Calls `f` for every step whose window has samples.
     pub(crate) fn over(
         &self,
-        mut f: impl FnMut(&Window<'_>) -> Option<f64>,
+        mut f: impl FnMut(&Window<'a>) -> Option<f64>,
     ) -> (Column, WindowCounts) {
         let Walk {
             times,
@@ -329,6 +338,47 @@ impl Walk<'_> {
         (Column::from_steps(out), counts)
     }
 
+    /// As [`Walk::over`], for functions that look at every sample of a window: four windows with as
+    /// many samples are worked on at once, if `four` can do these, and others by themselves.
+    fn side_by_side(
+        &self,
+        mut four: impl FnMut([&Window<'_>; LANES]) -> Option<[f64; LANES]>,
+        one: impl Fn(&Window<'_>) -> Option<f64>,
+    ) -> (Column, WindowCounts) {
+        let mut all = Vec::with_capacity(self.windows.steps.count);
+        let (_, counts) = self.over(|w| {
+            all.push(*w);
+            None
+        });
+        let mut out = vec![ABSENT; self.windows.steps.count];
+        let mut unchecked = 0;
+        for windows in all.chunks(LANES) {
+            let lanes: Option<[&Window<'_>; LANES]> = windows.first_chunk().map(|w| w.each_ref());
+            let even = |w: &[&Window<'_>; LANES]| w.iter().all(|w| w.count() == windows[0].count());
+            match lanes.filter(even).and_then(&mut four) {
+                Some(values) => {
+                    for (w, value) in windows.iter().zip(values) {
+                        out[w.step] = value;
+                    }
+                }
+                None => {
+                    for w in windows {
+                        out[w.step] = one(w).unwrap_or(ABSENT);
+                    }
+                }
+            }
+            unchecked += windows.iter().map(|w| w.count() as u64).sum::<u64>();
+            if unchecked >= UNCHECKED_SAMPLES_MAX {
+                unchecked = 0;
+                let deadline = self.deadline;
+                if deadline.is_some_and(|deadline| deadline.check(EVALUATION).is_err()) {
+                    break;
+                }
+            }
+        }
+        (Column::from_steps(out), counts)
+    }
+
     /// The function's values at all steps. `arguments` are its scalars in order.
     pub(crate) fn apply(
         &self,
@@ -336,6 +386,7 @@ impl Walk<'_> {
         arguments: &[Scalar],
     ) -> (Column, WindowCounts) {
         use RangeFunction as F;
+        let mut places = Places::default();
         let argument = |index: usize, step: usize| {
             arguments
                 .get(index)
@@ -347,21 +398,42 @@ impl Walk<'_> {
             F::Delta => self.rate(false, false),
             F::Irate => self.last_two(true),
             F::Idelta => self.last_two(false),
-            F::Deriv => self.over(|w| (w.count() >= 2).then(|| regression(w, w.own_times()[0]).0)),
-            F::PredictLinear => self.over(|w| {
-                (w.count() >= 2).then(|| {
-                    let at_ms = self.windows.steps.at(w.step);
-                    let (slope, intercept) = regression(w, at_ms);
+            F::Deriv => {
+                let at_ms = |w: &Window<'_>| w.own_times()[0];
+                self.side_by_side(
+                    |four| {
+                        let lines = regressions(four, four.map(at_ms), &mut places)?;
+                        Some(lines.map(|(slope, _)| slope))
+                    },
+                    |w| (w.count() >= 2).then(|| regression(w, at_ms(w)).0),
+                )
+            }
+            F::PredictLinear => {
+                let at_ms = |w: &Window<'_>| self.windows.steps.at(w.step);
+                let predict = |w: &Window<'_>, (slope, intercept): (f64, f64)| {
                     slope * argument(0, w.step) + intercept
-                })
-            }),
+                };
+                self.side_by_side(
+                    |four| {
+                        let lines = regressions(four, four.map(at_ms), &mut places)?;
+                        Some(std::array::from_fn(|lane| predict(four[lane], lines[lane])))
+                    },
+                    |w| (w.count() >= 2).then(|| predict(w, regression(w, at_ms(w)))),
+                )
+            }
             F::Changes => self.count_pairs(|at| {
                 let (previous, value) = (self.values[at - 1], self.values[at]);
                 value != previous && !(value.is_nan() && previous.is_nan())
             }),
             F::Resets => self.count_pairs(|at| self.is_reset(at)),
-            F::AvgOverTime => self.over(|w| Some(average(w.own_values()))),
-            F::SumOverTime => self.over(|w| Some(sum(w.own_values()))),
+            F::AvgOverTime => match whole_sums(self.values) {
+                Some(sums) => self.over(|w| Some((sums[w.high] - sums[w.low]) / w.count() as f64)),
+                None => self.side_by_side(averages, |w| Some(average(w.own_values()))),
+            },
+            F::SumOverTime => match whole_sums(self.values) {
+                Some(sums) => self.over(|w| Some(sums[w.high] - sums[w.low])),
+                None => self.side_by_side(totals, |w| Some(sum(w.own_values()))),
+            },
             F::CountOverTime => self.over(|w| Some(w.count() as f64)),
             F::MinOverTime => self.extreme(|value, other| value < other),
             F::MaxOverTime => self.extreme(|value, other| value > other),
@@ -373,8 +445,11 @@ impl Walk<'_> {
                     Some(quantile(argument(0, w.step), &mut scratch))
                 })
             }
-            F::StdvarOverTime => self.over(|w| Some(variance(w.own_values()))),
-            F::StddevOverTime => self.over(|w| Some(variance(w.own_values()).sqrt())),
+            F::StdvarOverTime => self.side_by_side(variances, |w| Some(variance(w.own_values()))),
+            F::StddevOverTime => self.side_by_side(
+                |four| variances(four).map(|all| all.map(f64::sqrt)),
+                |w| Some(variance(w.own_values()).sqrt()),
+            ),
             F::LastOverTime => self.over(|w| w.own_values().last().copied()),
             F::FirstOverTime => self.over(|w| w.own_values().first().copied()),
             F::PresentOverTime | F::AbsentOverTime => self.over(|_| Some(1.0)),
@@ -406,6 +481,7 @@ impl Walk<'_> {
         let (mut first_reset, mut end_reset) = (0, 0);
         let overlapping = starts::overlapping(self.times, self.starts);
         let mut overlaps = 0;
+        let mut stretch = Stretch::default();
         let (column, mut counts) = self.over(|w| {
             let began = if is_counter {
                 starts::start_inside(self.counted(w.low), w.borders())
@@ -437,7 +513,11 @@ impl Walk<'_> {
                 }
                 None => {
                     let start = is_counter.then_some(first);
-                    extrapolation(times, w.count(), w.borders(), start, increase)
+                    let at = (times.0 - w.start_ms, w.end_ms - times.1, w.count());
+                    if stretch.at != at {
+                        stretch = Stretch::of(times, w.count(), w.borders());
+                    }
+                    stretch.factor(start, increase)
                 }
             };
             Some(
@@ -539,43 +619,6 @@ impl Walk<'_> {
     }
 }
 
-/// By how much the difference over the samples is stretched to the borders of the range: all the
-/// way if the gap is no longer than 1.1 average intervals, else by half an interval; and a counter
-/// that starts at `counter_start` not below zero.
-pub(crate) fn extrapolation(
-    (first_ms, last_ms): (i64, i64),
-    count: usize,
-    borders: Borders,
-    counter_start: Option<f64>,
-    increase: f64,
-) -> f64 {
-    let mut to_start = (first_ms - borders.start_ms) as f64 / 1000.0;
-    let mut to_end = (borders.end_ms - last_ms) as f64 / 1000.0;
-    let sampled = (last_ms - first_ms) as f64 / 1000.0;
-    let average = sampled / (count - 1) as f64;
-    let threshold = average * 1.1;
-    if to_start >= threshold {
-        to_start = average / 2.0;
-    }
-    if let Some(first) = counter_start
-        && increase > 0.0
-        && first >= 0.0
-    {
-        let to_zero = sampled * (first / increase);
-        if to_zero < to_start {
-            to_start = to_zero;
-        }
-    }
-    if to_end >= threshold {
-        to_end = average / 2.0;
-    }
-    if sampled == 0.0 {
-        1.0
-    } else {
-        (sampled + to_start + to_end) / sampled
-    }
-}
-
 /// `irate` and `idelta`: from the last two samples.
 pub(crate) fn instant_rate(
     (before, last): (f64, f64),
@@ -590,89 +633,6 @@ pub(crate) fn instant_rate(
     } else {
         difference
     }
-}
-
-/// Slope and intercept of the least-squares line, the intercept at `at_ms`.
-fn regression(w: &Window<'_>, at_ms: i64) -> (f64, f64) {
-    let values = w.own_values();
-    let first = values[0];
-    if values.iter().all(|&v| v == first) || values.len() == 1 {
-        return if first.is_infinite() {
-            (f64::NAN, f64::NAN)
-        } else {
-            (0.0, first)
-        };
-    }
-    let (mut sum_x, mut sum_y, mut sum_xy, mut sum_x2) = (0.0, 0.0, 0.0, 0.0);
-    let (mut c_x, mut c_y, mut c_xy, mut c_x2) = (0.0, 0.0, 0.0, 0.0);
-    for (&time_ms, &y) in w.own_times().iter().zip(values) {
-        let x = (time_ms - at_ms) as f64 / 1e3;
-        kahan_add(x, &mut sum_x, &mut c_x);
-        kahan_add(y, &mut sum_y, &mut c_y);
-        kahan_add(x * y, &mut sum_xy, &mut c_xy);
-        kahan_add(x * x, &mut sum_x2, &mut c_x2);
-    }
-    let n = values.len() as f64;
-    sum_x += c_x;
-    sum_y += c_y;
-    sum_xy += c_xy;
-    sum_x2 += c_x2;
-    let covariance = sum_xy - sum_x * sum_y / n;
-    let variance = sum_x2 - sum_x * sum_x / n;
-    let slope = covariance / variance;
-    (slope, sum_y / n - slope * sum_x / n)
-}
-
-fn sum(values: &[f64]) -> f64 {
-    let (mut sum, mut c) = (0.0, 0.0);
-    for &value in values {
-        kahan_add(value, &mut sum, &mut c);
-    }
-    if sum.is_infinite() { sum } else { sum + c }
-}
-
-/// The mean from the sum; once the sum would overflow, updated value by value.
-fn average(values: &[f64]) -> f64 {
-    let (mut sum, mut c) = (values[0], 0.0);
-    let mut mean: Option<f64> = None;
-    let mut count = 1.0;
-    for &value in &values[1..] {
-        count += 1.0;
-        if mean.is_none() {
-            let (mut new_sum, mut new_c) = (sum, c);
-            kahan_add(value, &mut new_sum, &mut new_c);
-            if !new_sum.is_infinite() {
-                (sum, c) = (new_sum, new_c);
-                continue;
-            }
-            mean = Some(sum / (count - 1.0));
-            c /= count - 1.0;
-        }
-        let q = (count - 1.0) / count;
-        let mut new_mean = q * mean.unwrap_or_default();
-        c *= q;
-        kahan_add(value / count, &mut new_mean, &mut c);
-        mean = Some(new_mean);
-    }
-    match mean {
-        Some(mean) => mean + c,
-        None => sum / count + c / count,
-    }
-}
-
-fn variance(values: &[f64]) -> f64 {
-    let (mut count, mut mean, mut c_mean, mut squares, mut c_squares) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for &value in values {
-        count += 1.0;
-        let delta = value - (mean + c_mean);
-        kahan_add(delta / count, &mut mean, &mut c_mean);
-        kahan_add(
-            delta * (value - (mean + c_mean)),
-            &mut squares,
-            &mut c_squares,
-        );
-    }
-    (squares + c_squares) / count
 }
 
 fn median_deviation(values: &[f64], scratch: &mut Vec<f64>) -> f64 {
