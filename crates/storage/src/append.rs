@@ -160,6 +160,29 @@ pub struct AppendOutcome {
     pub exemplars_out_of_order: usize,
     /// References that the head does not hold (any more): resolve them again by their labels.
     pub unknown: Vec<SeriesRef>,
+    /// The series of refused samples, in any order.
+    pub refused: Vec<SeriesRef>,
+}
+
+impl AppendOutcome {
+    /// How many samples were refused.
+    #[must_use]
+    pub fn refused_count(&self) -> usize {
+        self.out_of_order
+            + self.duplicate
+            + self.out_of_bounds
+            + self.too_old
+            + self.invalid_histograms
+    }
+
+    /// Lets `take` take a sample of `series`, and notes the series if it is refused.
+    pub fn watch(&mut self, series: SeriesRef, take: impl FnOnce(&mut AppendOutcome)) {
+        let before = self.refused_count();
+        take(self);
+        if self.refused_count() > before {
+            self.refused.push(series);
+        }
+    }
 }
 
 /// What keeps new series out.

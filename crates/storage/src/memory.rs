@@ -172,13 +172,10 @@ impl Appender for MemoryStore {
         let newest_ms = inner.newest.values().map(|(at_ms, _)| *at_ms).max();
         for (series, timestamp_ms, value) in samples_of(&batch, &mut outcome) {
             let start_ms = starts.get(&series).copied().unwrap_or(0);
-            inner.take(
-                series,
-                timestamp_ms,
-                Stored { value, start_ms },
-                newest_ms,
-                &mut outcome,
-            );
+            outcome.watch(series, |outcome| {
+                let stored = Stored { value, start_ms };
+                inner.take(series, timestamp_ms, stored, newest_ms, outcome);
+            });
         }
         Ok(outcome)
     }
@@ -199,6 +196,7 @@ fn samples_of(batch: &Batch<'_>, outcome: &mut AppendOutcome) -> Vec<(SeriesRef,
         };
         if valid.is_err() {
             outcome.invalid_histograms += 1;
+            outcome.refused.push(sample.series);
             continue;
         }
         let value = match sample.value {

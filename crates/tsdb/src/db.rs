@@ -8,6 +8,7 @@
 //! In the data folder lie `lock`, `wal/` (`docs/formats/wal.md`), `chunks_head/` (sealed chunks of
 //! the head, the same page) and one folder a block (`docs/formats/block.md`).
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -622,8 +623,14 @@ impl Appender for Db {
         let mut outcome = head.append(samples)?;
         if !batch.exemplars.is_empty() {
             let labels = |series| head.labels_of(series);
-            outcome.exemplars_out_of_order =
-                head.exemplars.append(batch.exemplars, labels, &head.wal);
+            // An exemplar goes the way of its sample.
+            outcome.refused.sort_unstable();
+            let refused = |series| outcome.refused.binary_search(&series).is_ok();
+            let mut taken = Cow::Borrowed(batch.exemplars);
+            if !outcome.refused.is_empty() {
+                taken.to_mut().retain(|exemplar| !refused(exemplar.series));
+            }
+            outcome.exemplars_out_of_order = head.exemplars.append(&taken, labels, &head.wal);
         }
         if self.inner.options.store_metadata && !batch.metadata.is_empty() {
             let labels = |series| head.labels_of(series);

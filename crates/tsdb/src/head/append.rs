@@ -176,7 +176,9 @@ impl Head {
         }
         for sample in batch.histograms {
             if group_and_slot(sample.series).0 == group.id {
-                state.take_histogram(at_ms, sample, check, taken, outcome);
+                outcome.watch(sample.series, |outcome| {
+                    state.take_histogram(at_ms, sample, check, taken, outcome);
+                });
             }
         }
         state.take_starts(at_ms, taken);
@@ -249,7 +251,9 @@ impl Head {
                 }
                 for sample in &histograms {
                     if group_and_slot(sample.series).0 == group.id {
-                        state.take_histogram(at_ms, sample, check, taken, &mut outcome);
+                        outcome.watch(sample.series, |outcome| {
+                            state.take_histogram(at_ms, sample, check, taken, outcome);
+                        });
                     }
                 }
                 state.take_starts(at_ms, taken);

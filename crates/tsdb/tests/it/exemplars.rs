@@ -104,3 +104,33 @@ fn samples_are_taken_without_a_ring() {
     assert_eq!(traces(&db), Vec::<i64>::new());
     assert_eq!(dump(&*db).len(), 2);
 }
+
+#[test]
+fn exemplars_of_refused_samples_are_refused_with_them() {
+    let db = open_for(&MemoryDisk::new(), 100);
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    let series = db.series(group, &labels(&[("__name__", "a_total"), ("job", "j")]));
+    let series = series.unwrap();
+    let append = |trace: i64, minute: i64, value: f64| {
+        let timestamp_ms = START_MS + minute * MINUTE_MS;
+        let exemplar = ExemplarSample {
+            series,
+            labels: &labels(&[("trace_id", &trace.to_string())]),
+            value: 0.5,
+            timestamp_ms: START_MS + trace,
+            has_own_time: true,
+        };
+        let outcome = db.append(Batch {
+            exemplars: &[exemplar],
+            ..Batch::of(group, timestamp_ms, &[Sample { series, value }])
+        });
+        outcome.unwrap().refused
+    };
+    assert_eq!(append(1, 5, 1.0), []);
+    // Out of order, then another value at a time that is there, then the same one.
+    assert_eq!(append(2, 4, 1.0), [series]);
+    assert_eq!(append(3, 5, 2.0), [series]);
+    assert_eq!(append(4, 5, 1.0), []);
+    assert_eq!(append(5, 6, 1.0), []);
+    assert_eq!(traces(&db), [1, 4, 5]);
+}

@@ -452,7 +452,9 @@ proptest! {
                                 value: value(*kind),
                             }
                         }).collect();
-                        append(to, group, now_ms, &points).unwrap()
+                        let outcome = append(to, group, now_ms, &points).unwrap();
+                        let series = points.iter().map(|point| point.series);
+                        refused_by_place(outcome, series)
                     });
                     prop_assert_eq!(&outcomes[0], &outcomes[1]);
                 }

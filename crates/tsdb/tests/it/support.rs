@@ -132,6 +132,20 @@ pub(crate) fn append(
 /// A series and its samples, floats by bits and histograms by fingerprint.
 pub(crate) type Dumped = (Labels, Vec<(i64, u64)>);
 
+/// An outcome that can be compared with another store's: with the first places of the refused
+/// series in the batch instead of references.
+pub(crate) fn refused_by_place(
+    mut outcome: AppendOutcome,
+    batch: impl Iterator<Item = SeriesRef> + Clone,
+) -> AppendOutcome {
+    for series in &mut outcome.refused {
+        let place = batch.clone().position(|other| other == *series);
+        *series = SeriesRef(place.unwrap() as u64);
+    }
+    outcome.refused.sort_unstable();
+    outcome
+}
+
 /// Everything that a query gives, sorted by labels; series without samples are left out.
 pub(crate) fn dump_range(
     from: &dyn Queryable,

@@ -13,7 +13,7 @@ use storage::{
 };
 use tsdb::{Db, Options};
 
-use crate::support::{DIR, START_MS, example, files_in, labels, open_with};
+use crate::support::{DIR, START_MS, example, files_in, labels, open_with, refused_by_place};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -490,7 +490,9 @@ proptest! {
                                 start_ms,
                             }
                         }).collect();
-                        append_wide(to, group, now_ms, &points)
+                        let outcome = append_wide(to, group, now_ms, &points);
+                        let series = points.iter().map(|point| point.series);
+                        refused_by_place(outcome, series)
                     });
                     prop_assert_eq!(&outcomes[0], &outcomes[1]);
                 }

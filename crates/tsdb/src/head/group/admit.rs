@@ -205,6 +205,7 @@ impl State {
                 self.judge(slot, at_ms, bits, check.files)
             };
             let start_ms = taken.start_of.get(at).copied().unwrap_or(0);
+            let series = sample.series;
             let sample = Timed {
                 slot,
                 at_ms,
@@ -221,7 +222,9 @@ impl State {
                     outcome.appended += 1;
                 }
                 Verdict::New => taken.push_timed(sample, outcome),
-                verdict => self.take_late(verdict, sample, check, taken, outcome),
+                verdict => outcome.watch(series, |outcome| {
+                    self.take_late(verdict, sample, check, taken, outcome);
+                }),
             }
         }
     }
@@ -280,6 +283,7 @@ impl State {
             Some(newest) => compare(newest, at_ms, bits),
             None => self.judge(slot, at_ms, bits, check.files),
         };
+        let series = sample.series;
         let sample = Timed {
             slot,
             at_ms,
@@ -295,7 +299,9 @@ impl State {
                 self.end_histogram(slot, at_ms, taken, outcome);
             }
             Verdict::New => taken.push_timed(sample, outcome),
-            verdict => self.take_late(verdict, sample, check, taken, outcome),
+            verdict => outcome.watch(series, |outcome| {
+                self.take_late(verdict, sample, check, taken, outcome);
+            }),
         }
     }
 }
