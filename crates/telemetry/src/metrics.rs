@@ -8,6 +8,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use gocompat::strconv::format_float_g;
 use parking_lot::RwLock;
 
 use crate::summary::Summary;
@@ -409,7 +410,7 @@ fn expose_child(out: &mut String, family: &Family, values: &[String], child: &Ch
         if separator == ',' {
             out.push('}');
         }
-        let _ = writeln!(out, " {}", number(value));
+        let _ = writeln!(out, " {}", format_float_g(value));
     };
     match child {
         Child::Number(cell) => line(out, "", None, f64::from_bits(cell.load(Relaxed))),
@@ -419,7 +420,12 @@ fn expose_child(out: &mut String, family: &Family, values: &[String], child: &Ch
             for (at, cell) in state.counts.iter().enumerate() {
                 count += cell.load(Relaxed);
                 let bound = state.bounds.get(at).copied().unwrap_or(f64::INFINITY);
-                line(out, "_bucket", Some(("le", number(bound))), count as f64);
+                line(
+                    out,
+                    "_bucket",
+                    Some(("le", format_float_g(bound))),
+                    count as f64,
+                );
             }
             line(out, "_sum", None, f64::from_bits(state.sum.load(Relaxed)));
             line(out, "_count", None, count as f64);
@@ -427,23 +433,11 @@ fn expose_child(out: &mut String, family: &Family, values: &[String], child: &Ch
         Child::Summary(summary) => {
             let snapshot = summary.snapshot();
             for (quantile, value) in snapshot.quantiles {
-                line(out, "", Some(("quantile", number(quantile))), value);
+                line(out, "", Some(("quantile", format_float_g(quantile))), value);
             }
             line(out, "_sum", None, snapshot.sum);
             line(out, "_count", None, snapshot.count as f64);
         }
-    }
-}
-
-fn number(value: f64) -> String {
-    if value.is_nan() {
-        "NaN".to_owned()
-    } else if value.is_infinite() {
-        if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
-    } else if value != 0.0 && !(1e-5..1e21).contains(&value.abs()) {
-        format!("{value:e}")
-    } else {
-        format!("{value}")
     }
 }
 
@@ -504,6 +498,27 @@ s_sum 45
 s_count 9
 "#
         );
+    }
+
+    #[test]
+    fn numbers_are_written_as_in_go() {
+        let registry = Registry::new(clock::ManualClock::at_ms(0));
+        let gauge = registry.gauge("g", "G.");
+        for (value, expected) in [
+            (1_073_741_824.0, "1.073741824e+09"),
+            (999_999.0, "999999"),
+            (1e6, "1e+06"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NAN, "NaN"),
+            (-0.0, "-0"),
+        ] {
+            gauge.set(value);
+            let mut text = String::new();
+            registry.expose(&mut text);
+            assert!(text.ends_with(&format!("\ng {expected}\n")), "{text}");
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ async fn a_target_with_too_many_series_is_named_and_keeps_its_old_ones() {
     let (_, metrics) = get(&format!("{}/metrics", server.url)).await.unwrap();
     for line in [
         format!("promontory_target_refused_series{{scrape_job=\"many\",instance=\"{target}\"}} 85"),
-        "promontory_memory_budget_bytes 1073741824".to_owned(),
+        "promontory_memory_budget_bytes 1.073741824e+09".to_owned(),
     ] {
         assert!(metrics.contains(&line), "{line}\n{metrics}");
     }
