@@ -258,6 +258,13 @@ pub struct DecodeScratch {
     whole: Vec<i64>,
 }
 
+/// Whether an encoded column surely has numbers only, and no NaN of whatever bits.
+#[must_use]
+pub fn is_numbers_only(bytes: &[u8]) -> bool {
+    let first = bytes.first();
+    first.is_some_and(|tag| *tag == CONSTANT_WHOLE || (DECIMAL..DECIMAL_EXCEPT).contains(tag))
+}
+
 /// Appends the `count` values that [`encode`] wrote to `out` and moves `reader` behind them.
 ///
 /// # Errors

@@ -560,6 +560,7 @@ fn reading(selector: &Selector, position: &Position) -> Reading {
     Reading {
         position: position.clone(),
         without_buckets: selector.without_buckets,
+        presence_only: selector.presence_only,
         ..Reading::default()
     }
 }

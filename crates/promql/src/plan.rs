@@ -57,6 +57,8 @@ pub(crate) struct Selector {
     pub(crate) reach: Reach,
     /// Only counts and sums of native histograms matter.
     pub(crate) without_buckets: bool,
+    /// It only matters at which steps there are values.
+    pub(crate) presence_only: bool,
     /// The only labels that are looked at, sorted; `None` for all.
     pub(crate) labels: Option<Vec<String>>,
 }

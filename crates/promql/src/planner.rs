@@ -62,7 +62,7 @@ pub(crate) fn plan(expr: &Expr, times: QueryTimes) -> Result<Node, QueryError> {
 const LOOKED_AT: [&str; 3] = [model::METRIC_NAME, "__type__", "__unit__"];
 
 /// Marks the selectors of which only the labels of groups are looked at, `looked_at` on the way from
-/// the root to this node.
+/// the root to this node, and those of which not even the values are.
 fn spare_labels(node: &mut Node, looked_at: Option<&[String]>) {
     match &mut node.kind {
         Kind::Number(_) | Kind::Text(_) => {}
@@ -94,6 +94,11 @@ fn spare_labels(node: &mut Node, looked_at: Option<&[String]>) {
             let groups = &aggregate.grouping;
             let labels = (folds && !groups.without).then_some(groups.labels.as_slice());
             spare_labels(&mut aggregate.expr, labels);
+            if let (AggregateOp::Fold(Fold::Count | Fold::Group), Kind::Selector(selector)) =
+                (aggregate.op, &mut aggregate.expr.kind)
+            {
+                selector.presence_only = true;
+            }
             if let Some(param) = &mut aggregate.param {
                 spare_labels(param, None);
             }
@@ -335,6 +340,7 @@ fn selector(vector: &ast::VectorSelector, times: QueryTimes) -> Selector {
             Reach::Inside
         },
         without_buckets: false,
+        presence_only: false,
         labels: None,
     }
 }

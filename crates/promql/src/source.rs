@@ -199,6 +199,8 @@ pub(crate) struct Reading {
     pub(crate) position: Position,
     /// Only counts and sums of histograms matter.
     pub(crate) without_buckets: bool,
+    /// Not even values matter.
+    pub(crate) presence_only: bool,
 }
 
 /// A selector's values at the steps.
@@ -220,7 +222,9 @@ impl InstantSource {
         scratch.samples.clear();
         let series = &self.series[index];
         match self.windows.points() {
-            Some(points) => {
+            Some(mut points) => {
+                points.presence_only =
+                    self.reading.presence_only || self.reading.wanted == Wanted::Time;
                 series.read_points(&points, &mut scratch.samples)?;
                 scratch.settle()?;
             }

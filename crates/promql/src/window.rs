@@ -181,6 +181,7 @@ impl Windows {
                 None => self.steps.count.max(1),
             },
             lookback_ms: self.lookback_ms,
+            presence_only: false,
         })
     }
 

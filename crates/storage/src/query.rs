@@ -61,6 +61,8 @@ pub struct Points {
     pub count: usize,
     /// Samples this old do not count any more.
     pub lookback_ms: i64,
+    /// Of the values it only matters whether they are staleness markers; others may be any.
+    pub presence_only: bool,
 }
 
 impl Points {

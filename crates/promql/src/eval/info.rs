@@ -163,6 +163,7 @@ impl<'q> Evaluator<'q> {
             at_ms,
             reach: Reach::Inside,
             without_buckets: false,
+            presence_only: false,
             labels: None,
         };
         let reading = Reading {

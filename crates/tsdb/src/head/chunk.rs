@@ -345,6 +345,61 @@ impl ChunkHead {
         Ok(())
     }
 
+    /// Adds the slot's samples that are the newest ones at some points. `picked` has for each point the
+    /// last row up to it, ascending, and the time after which a sample must be to count there.
+    pub(crate) fn pick(
+        &self,
+        bytes: &[u8],
+        slot: usize,
+        times: &[i64],
+        (picked, presence_only): (&[(u8, i64)], bool),
+        scratch: &mut floats::DecodeScratch,
+        out: &mut Samples,
+    ) -> Result<(), DecodeError> {
+        let (present, values) = self.column(bytes, slot)?;
+        if present == 0 || picked.is_empty() {
+            return Ok(());
+        }
+        let start = out.values.len();
+        let are_values = !(presence_only && floats::is_numbers_only(values));
+        if are_values {
+            let count = present.count_ones() as usize;
+            floats::decode(&mut Reader::new(values), count, scratch, &mut out.values)?;
+        }
+        let mut end = start;
+        let mut before = None;
+        let is_full = present.count_ones() as usize == self.rows;
+        for &(row, after_ms) in picked {
+            let row = match is_full {
+                true => u32::from(row),
+                false => match (present & (u128::MAX >> (127 - row))).checked_ilog2() {
+                    Some(row) => row,
+                    None => continue,
+                },
+            };
+            let at_ms = times[row as usize];
+            if at_ms <= after_ms || before == Some(row) {
+                continue;
+            }
+            before = Some(row);
+            out.timestamps.push(at_ms);
+            if are_values {
+                // Never ahead of what is still to be read.
+                let place = match is_full {
+                    true => row,
+                    false => (present & !(u128::MAX << row)).count_ones(),
+                };
+                out.values[end] = out.values[start + place as usize];
+            } else {
+                out.values.push(0.0);
+            }
+            end += 1;
+        }
+        out.values.truncate(end);
+        pad_starts(out);
+        Ok(())
+    }
+
     /// The samples with own times of one slot.
     pub(crate) fn side(&self, bytes: &[u8], slot: u32) -> Result<SideColumn, DecodeError> {
         let mut found = SideColumn::default();

@@ -17,6 +17,7 @@ use super::group::{OpenWide, View};
 use crate::histograms::HistogramRef;
 use crate::merge::{Mark, append, fill_starts, merge_tail};
 use crate::tombstones::{Interval, leave_out};
+use points::Picked;
 pub(crate) use tile::TILE_CELLS_MAX;
 use tile::Tiles;
 
@@ -29,6 +30,8 @@ pub(crate) struct SharedView {
     /// Timestamps of each chunk.
     times: Vec<OnceLock<Result<Vec<i64>, DecodeError>>>,
     tiles: Tiles,
+    /// Of each chunk, which rows are the newest ones at the points that were asked for first.
+    picked: Vec<OnceLock<Picked>>,
 }
 
 impl SharedView {
@@ -40,8 +43,10 @@ impl SharedView {
         cells_left: &mut usize,
     ) -> Arc<SharedView> {
         let times = view.chunks.iter().map(|_| OnceLock::new()).collect();
+        let picked = view.chunks.iter().map(|_| OnceLock::new()).collect();
         let tiles = Tiles::plan(&view.rows, slots, cells_left);
         Arc::new(SharedView {
+            picked,
             view,
             wide,
             times,

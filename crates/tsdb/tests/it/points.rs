@@ -71,6 +71,7 @@ fn points_see_what_is_there() {
                     random.usize(1..90)
                 },
                 lookback_ms: random.i64(1..30 * STEP_MS),
+                presence_only: random.bool(),
             };
             let (min_ms, max_ms) = points.range_ms();
             let querier = db.querier(min_ms, max_ms).unwrap();
@@ -83,8 +84,17 @@ fn points_see_what_is_there() {
                 assert_eq!(some.timestamps.len(), some.values.len());
                 for point in 0..points.count {
                     let at_ms = points.at(point);
-                    let expected = newest(&all, at_ms, points.lookback_ms);
-                    let got = newest(&some, at_ms, points.lookback_ms);
+                    let is_stale = |bits: u64| u64::from(bits == STALE_NAN.to_bits());
+                    let seen = |samples: &Samples| {
+                        let (time_ms, bits) = newest(samples, at_ms, points.lookback_ms)?;
+                        let shown = if points.presence_only {
+                            is_stale(bits)
+                        } else {
+                            bits
+                        };
+                        Some((time_ms, shown))
+                    };
+                    let (expected, got) = (seen(&all), seen(&some));
                     assert_eq!(
                         got,
                         expected,

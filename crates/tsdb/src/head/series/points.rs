@@ -1,19 +1,31 @@
-//! What counts at some points only: of the open rows, the newest one at each of them.
+//! What counts at some points only: the newest sample at each of them.
 //!
-//! Rows are asked one by one, some 100 ns each, so an instant query that looks at the last five
-//! minutes asks one instead of twenty, and a range query no more than it has steps. Sealed columns
-//! are decoded as a whole either way.
+//! Open rows are asked one by one, some 100 ns each, so an instant query that looks at the last five
+//! minutes asks one instead of twenty, and a range query no more than it has steps. Which rows of a
+//! chunk count is worked out once for all series of the chunk. Sealed columns are decoded as a whole;
+//! where nobody looks at values, only those that may have staleness markers.
 
 use codec::DecodeError;
+use codec::floats::DecodeScratch;
 use codec::row;
 use storage::{Points, Samples, StorageError};
 
-use super::{HeadSeries, View, corrupt};
+use super::{HeadSeries, View, corrupt, read_chunk};
 use crate::merge::{Mark, merge_tail};
 
 /// With more rows between two points than this, asking single rows is cheaper than turning all of
 /// them over.
 const ROWS_A_POINT_MAX: i64 = 16;
+
+/// If more than such a part of a chunk's rows counts, they are copied rather than picked.
+const PICKED_DIVISOR: i64 = 8;
+
+/// Rows of a chunk that are the newest ones at some points.
+#[derive(Debug)]
+pub(super) struct Picked {
+    points: Points,
+    rows: Vec<(u8, i64)>,
+}
 
 impl HeadSeries {
     /// Adds the samples that count at the points, and maybe others; false if the series has more
@@ -35,12 +47,53 @@ impl HeadSeries {
             return Ok(false);
         }
         if points.count > 1 {
-            self.read_chunks(range.0, range.1, out).map_err(corrupt)?;
+            self.pick_from_chunks(points, out).map_err(corrupt)?;
             self.pick_rows(points, out).map_err(corrupt)?;
         } else if !self.pick_rows(points, out).map_err(corrupt)? {
             self.read_chunks(range.0, range.1, out).map_err(corrupt)?;
         }
         Ok(true)
+    }
+
+    /// Adds the newest sample of each chunk at each point.
+    fn pick_from_chunks(&self, points: &Points, out: &mut Samples) -> Result<(), DecodeError> {
+        let shared = &self.view;
+        let (min_ms, max_ms) = points.range_ms();
+        let max_ms = max_ms.min(shared.view.sealed_max_ms);
+        let mut scratch = DecodeScratch::default();
+        for (at, chunk) in shared.view.chunks.iter().enumerate() {
+            let head = &chunk.chunk.head;
+            if head.min_ms > max_ms || head.max_ms < min_ms {
+                continue;
+            }
+            let times = shared.times[at].get_or_init(|| head.times(&chunk.bytes));
+            let times = times.as_ref().map_err(|error| *error)?;
+            let from = Mark::of(out);
+            let asked = head.max_ms.saturating_sub(head.min_ms) / points.step_ms.max(1);
+            let is_dense = asked.saturating_mul(PICKED_DIVISOR) > head.rows as i64;
+            if head.side_count > 0 || is_dense && !points.presence_only {
+                read_chunk(head, &chunk.bytes, self.slot, times, (min_ms, max_ms), out)?;
+            } else {
+                let seen = &times[..times.partition_point(|&ms| ms <= max_ms)];
+                let picked = shared.picked[at].get_or_init(|| Picked {
+                    points: *points,
+                    rows: picks(points, seen),
+                });
+                let own;
+                let rows = match is_same(&picked.points, points) {
+                    true => &picked.rows,
+                    false => {
+                        own = picks(points, seen);
+                        &own
+                    }
+                };
+                let rows = (rows.as_slice(), points.presence_only);
+                let slot = self.slot as usize;
+                head.pick(&chunk.bytes, slot, times, rows, &mut scratch, out)?;
+            }
+            merge_tail(out, from);
+        }
+        Ok(())
     }
 
     /// Adds the newest row at each point; whether there was any.
@@ -87,4 +140,38 @@ impl HeadSeries {
         merge_tail(out, from);
         Ok(found)
     }
+}
+
+/// Whether the same rows are picked.
+fn is_same(a: &Points, b: &Points) -> bool {
+    let of = |points: &Points| Points {
+        presence_only: false,
+        ..*points
+    };
+    of(a) == of(b)
+}
+
+/// For each point the last of these times up to it, and the time after which a sample must be to count
+/// there; points before the first time, and behind where the last one counts, are left out.
+fn picks(points: &Points, times: &[i64]) -> Vec<(u8, i64)> {
+    let mut picked = Vec::new();
+    let (Some(&first_ms), Some(&last_ms)) = (times.first(), times.last()) else {
+        return picked;
+    };
+    let from = (first_ms - points.first_ms).max(0) / points.step_ms.max(1);
+    let mut next = 0;
+    for point in usize::try_from(from).unwrap_or(usize::MAX)..points.count {
+        let at_ms = points.at(point);
+        let after_ms = at_ms - points.lookback_ms;
+        if after_ms >= last_ms {
+            break;
+        }
+        while next < times.len() && times[next] <= at_ms {
+            next += 1;
+        }
+        if let Some(row) = next.checked_sub(1) {
+            picked.push((row as u8, after_ms));
+        }
+    }
+    picked
 }
