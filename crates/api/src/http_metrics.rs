@@ -28,6 +28,7 @@ pub(crate) struct HttpMetrics {
     pub(crate) federation_errors: Counter,
     pub(crate) federation_warnings: Counter,
     pub(crate) connections_accepted: Counter,
+    pub(crate) expositions: Expositions,
     pub(crate) connections_closed: Counter,
     clock: clock::SharedClock,
 }
@@ -86,8 +87,45 @@ impl HttpMetrics {
                 "Total number of connections closed that were made to the listener of a given name.",
             )
             .with(&["http"]),
+            expositions: Expositions::new(registry),
             clock,
         }
+    }
+}
+
+/// Own metrics that are asked for.
+pub(crate) struct Expositions {
+    ok: Counter,
+    in_flight: Gauge,
+}
+
+impl Expositions {
+    fn new(registry: &Registry) -> Expositions {
+        let requests = registry.counter_vec(
+            "promhttp_metric_handler_requests_total",
+            "Total number of scrapes by HTTP status code.",
+            &["code"],
+        );
+        // There is nothing that could fail, but upstream shows these two as well.
+        for code in ["500", "503"] {
+            requests.with(&[code]);
+        }
+        Expositions {
+            ok: requests.with(&["200"]),
+            in_flight: registry.gauge(
+                "promhttp_metric_handler_requests_in_flight",
+                "Current number of scrapes being served.",
+            ),
+        }
+    }
+
+    /// Counts one while `write` writes it.
+    pub(crate) fn count<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.in_flight.add(1.0);
+        let written = write();
+        self.in_flight.add(-1.0);
+        self.ok.inc();
+        written
     }
 }
 

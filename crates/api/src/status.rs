@@ -21,7 +21,8 @@ const TOP_MAX: usize = 10_000;
 /// `GET /metrics`
 pub(crate) fn metrics(app: &App, _: &Call) -> Reply {
     let mut text = String::new();
-    app.deps.registry.expose(&mut text);
+    let registry = &app.deps.registry;
+    app.metrics.expositions.count(|| registry.expose(&mut text));
     Reply::new(StatusCode::OK, EXPOSITION, text)
 }
 

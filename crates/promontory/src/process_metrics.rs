@@ -54,7 +54,22 @@ pub(crate) fn register(registry: &Registry, start_seconds: f64) {
     registry.gauge_fn(
         "process_max_fds",
         "Maximum number of open file descriptors.",
-        max_open_files,
+        || limit("Max open files"),
+    );
+    registry.gauge_fn(
+        "process_virtual_memory_max_bytes",
+        "Maximum amount of virtual memory available in bytes.",
+        || limit("Max address space"),
+    );
+    registry.counter_fn(
+        "process_network_receive_bytes_total",
+        "Number of bytes received by the process over the network.",
+        || network_bytes("InOctets"),
+    );
+    registry.counter_fn(
+        "process_network_transmit_bytes_total",
+        "Number of bytes sent by the process over the network.",
+        || network_bytes("OutOctets"),
     );
     registry.gauge_fn(
         "go_goroutines",
@@ -88,17 +103,31 @@ fn status_kib(name: &str) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-fn max_open_files() -> f64 {
+/// The soft limit of that name; the largest number of 64 bits if there is none, as Go's client has it.
+fn limit(name: &str) -> f64 {
     let text = std::fs::read_to_string(Path::new("/proc/self/limits")).unwrap_or_default();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"));
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let soft = line.and_then(|rest| rest.split_whitespace().next());
     match soft {
-        Some("unlimited") => f64::INFINITY,
+        Some("unlimited") => u64::MAX as f64,
         Some(count) => count.parse().unwrap_or(f64::NAN),
         None => f64::NAN,
     }
+}
+
+/// A counter of the line `IpExt`. It is the network namespace's: the kernel has none of a process,
+/// and Go's client shows this one.
+fn network_bytes(name: &str) -> f64 {
+    let text = std::fs::read_to_string("/proc/self/net/netstat").unwrap_or_default();
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("IpExt:"));
+    let (Some(names), Some(values)) = (lines.next(), lines.next()) else {
+        return f64::NAN;
+    };
+    let mut counters = names.split_whitespace().zip(values.split_whitespace());
+    let found = counters.find(|(counter, _)| *counter == name);
+    found
+        .and_then(|(_, value)| value.parse().ok())
+        .unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]
@@ -123,6 +152,9 @@ mod tests {
         assert!(value("process_virtual_memory_bytes") > value("process_resident_memory_bytes"));
         assert!(value("process_open_fds") >= 3.0);
         assert!(value("process_max_fds") >= value("process_open_fds"));
+        assert!(value("process_virtual_memory_max_bytes") > 0.0);
+        assert!(value("process_network_receive_bytes_total") >= 0.0);
+        assert!(value("process_network_transmit_bytes_total") >= 0.0);
         assert!(value("go_goroutines") >= 1.0);
         assert!(value("process_cpu_seconds_total") >= 0.0);
     }

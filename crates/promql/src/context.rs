@@ -331,7 +331,10 @@ impl Counts {
 
     /// The bytes of memory that they have allocated.
     pub(crate) fn size_bytes(&self) -> usize {
-        Counts::bytes_for(self.per_step.is_some(), self.per_step.as_ref().map_or(0, Vec::len))
+        Counts::bytes_for(
+            self.per_step.is_some(),
+            self.per_step.as_ref().map_or(0, Vec::len),
+        )
     }
 
     pub(crate) fn add(&mut self, step: usize, total: u64, read: u64) {

@@ -35,7 +35,7 @@ impl Metrics {
             "prometheus_engine_query_log_failures_total",
             "Queries that could not be logged.",
         );
-        Metrics {
+        let metrics = Metrics {
             log_enabled,
             log_failures,
             queries: registry.gauge(
@@ -62,7 +62,13 @@ impl Metrics {
                 &["slice"],
                 &[0.01, 0.1, 1.0, 10.0],
             ),
+        };
+        // They are there before there is a query.
+        for slice in ["queue_time", "prepare_time", "inner_eval", "result_sort"] {
+            metrics.durations.with(&[slice]);
+            metrics.duration_histograms.with(&[slice]);
         }
+        metrics
     }
 
     pub(crate) fn observe(&self, slice: &str, seconds: f64) {

@@ -306,6 +306,16 @@ fn register_head(
         db.head.chunk_count() as f64
     });
     gauge(
+        "prometheus_tsdb_head_native_histogram_series",
+        "Series of the head that have native histograms.",
+        |db| db.head.histogram_counts().0 as f64,
+    );
+    gauge(
+        "prometheus_tsdb_head_native_histogram_buckets",
+        "Buckets of the newest native histogram of each series.",
+        |db| db.head.histogram_counts().1 as f64,
+    );
+    gauge(
         "prometheus_tsdb_head_min_time",
         "Oldest sample of the head, in milliseconds.",
         |db| min_ms(db) as f64,

@@ -122,6 +122,16 @@ impl Histograms {
         self.slots.contains_key(&slot)
     }
 
+    /// How many slots have one, and how many buckets the newest ones have together.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let newest = self.slots.values().filter_map(|slot| slot.last.as_ref());
+        newest.fold((0, 0), |(slots, buckets), last| {
+            let layout = &last.histogram.layout;
+            let own = layout.positive_buckets() + layout.negative_buckets();
+            (slots + 1, buckets + own as u64)
+        })
+    }
+
     /// The newest one of a slot.
     pub(crate) fn last(&self, slot: u32) -> Option<(i64, HistogramRef<'_>)> {
         let last = self.slots.get(&slot)?.last.as_ref()?;

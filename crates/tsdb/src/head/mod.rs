@@ -252,6 +252,13 @@ impl Head {
         count
     }
 
+    /// Series of native histograms, and the buckets of the newest one of each.
+    pub(crate) fn histogram_counts(&self) -> (u64, u64) {
+        let groups = self.all_groups();
+        let counts = groups.iter().map(|g| g.state.lock().histograms.counts());
+        counts.fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1))
+    }
+
     /// Whether a query over the range has to look here.
     pub(crate) fn overlaps(&self, min_ms: i64, max_ms: i64) -> bool {
         let mut ranges = self.time_range().into_iter().chain(self.late_range());

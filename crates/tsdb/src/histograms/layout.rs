@@ -108,6 +108,11 @@ impl Layout {
         lengths(&self.positive)
     }
 
+    /// How many negative buckets a histogram of this layout has.
+    pub(crate) fn negative_buckets(&self) -> usize {
+        lengths(&self.negative)
+    }
+
     /// How many words a histogram of this layout has.
     pub(crate) fn words(&self) -> usize {
         TOTALS + lengths(&self.positive) + lengths(&self.negative)

@@ -533,3 +533,39 @@ proptest! {
         prop_assert_eq!(db.corruption_count(), 0);
     }
 }
+
+#[test]
+fn native_histograms_of_the_head_are_counted() {
+    let clock = clock::ManualClock::at_ms(START_MS);
+    let registry = telemetry::Registry::new(Arc::<clock::ManualClock>::clone(&clock));
+    let disk = Arc::new(MemoryDisk::new());
+    let db = Db::open(disk, options(), clock, &registry).unwrap();
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    let mut buckets = 0;
+    for (name, shape) in [("a", 0), ("b", 1), ("float", 2)] {
+        let series = db.series(group, &labels(&[("__name__", name)])).unwrap();
+        for n in 0..3 {
+            let histogram = example(shape, n);
+            let value = match name {
+                "float" => Value::Float(n as f64),
+                _ => Value::Integer(histogram.clone()),
+            };
+            if n == 2 && name != "float" {
+                buckets += histogram.positive_buckets.len() + histogram.negative_buckets.len();
+            }
+            let point = WidePoint {
+                series,
+                at_ms: None,
+                value,
+                start_ms: 0,
+            };
+            append_wide(&*db, group, START_MS + n as i64 * MINUTE_MS, &[point]);
+        }
+    }
+    let mut text = String::new();
+    registry.expose(&mut text);
+    for (what, count) in [("series", 2), ("buckets", buckets)] {
+        let line = format!("\nprometheus_tsdb_head_native_histogram_{what} {count}\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
+}
