@@ -108,7 +108,7 @@ impl Expositions {
         );
         // There is nothing that could fail, but upstream shows these two as well.
         for code in ["500", "503"] {
-            requests.with(&[code]);
+            let _ = requests.with(&[code]);
         }
         Expositions {
             ok: requests.with(&["200"]),

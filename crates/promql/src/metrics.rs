@@ -65,8 +65,8 @@ impl Metrics {
         };
         // They are there before there is a query.
         for slice in ["queue_time", "prepare_time", "inner_eval", "result_sort"] {
-            metrics.durations.with(&[slice]);
-            metrics.duration_histograms.with(&[slice]);
+            let _ = metrics.durations.with(&[slice]);
+            let _ = metrics.duration_histograms.with(&[slice]);
         }
         metrics
     }
