@@ -16,7 +16,7 @@ use storage::{Samples, Series as StoredSeries};
 
 use crate::annotations::Annotations;
 use crate::column::{Column, Series, is_metadata_label, labels_bytes};
-use crate::context::{Budget, Charge, Deadline, EVALUATION};
+use crate::context::{Budget, Charge, Counts, Deadline, EVALUATION};
 use crate::error::QueryError;
 use crate::source::{InstantSource, RangedSource};
 use crate::window::WindowCounts;
@@ -143,6 +143,15 @@ impl<'q> Flow<'q> {
         self.len() < 2 || (fixed_name && !(0..self.len()).any(|i| described(self.labels(i))))
     }
 
+    /// Whether what is read is counted by step.
+    fn counts_by_step(&self) -> bool {
+        match &self.source {
+            Source::Ready(_) => false,
+            Source::Instant(source) => source.per_step,
+            Source::Ranged(source) => source.per_step,
+        }
+    }
+
     fn piece(&self, index: usize, scratch: &mut Scratch<'_>) -> Result<Piece, QueryError> {
         let mut piece = match &self.source {
             Source::Ready(set) => Piece::of(set.series[index].column.clone()),
@@ -181,7 +190,8 @@ impl<'q> Flow<'q> {
         let mut scratch = Scratch::new(budget);
         // A column has room for all steps while it is made, whatever becomes of it.
         let mut making = Charge::none(budget);
-        making.add_bytes(steps.saturating_mul(size_of::<f64>()))?;
+        let counts = Counts::bytes_for(self.counts_by_step(), steps);
+        making.add_bytes(counts.saturating_add(steps.saturating_mul(size_of::<f64>())))?;
         let mut charge = Charge::none(budget);
         let mut untold = range.len() * size_of::<Piece>();
         let mut pieces = Vec::with_capacity(range.len());

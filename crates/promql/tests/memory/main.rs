@@ -205,6 +205,10 @@ const QUERIES: &[(&str, i64)] = &[
     ("max_over_time(one[10m:10s])", 10),
     // What a subquery has read is counted by its steps.
     ("count_over_time(vector(1)[900ms:100ms])", 20_000),
+    (
+        "sum_over_time(sum(rate(one{i=~\"1.\"}[1m]))[900ms:7ms])",
+        1_000,
+    ),
     ("max_over_time(vector(time())[10d:1s])", 0),
     ("sum_over_time(vector(time() + time() * time())[5d:1s])", 0),
     ("scalar(one{i=\"1\"}) + one", 2_000),
