@@ -9,12 +9,13 @@
 //! - [`floats`]: a column of values: constant, decimal, or XOR of neighbours.
 //! - [`columns`]: a page of many columns that compress together; the unit of blocks.
 //! - [`row`]: one value of each of many series against a base row; the unit of the log.
-//! - [`varint`], [`bits`]: what they are made of.
+//! - [`varint`], [`bits`], [`packed`]: what they are made of.
 
 pub mod bits;
 pub mod columns;
 pub mod floats;
 pub mod ints;
+pub mod packed;
 pub mod row;
 pub mod varint;
 

@@ -1,7 +1,5 @@
 //! Reading pages: headers and classes at once, columns one by one.
 
-use std::cell::RefCell;
-
 use super::{
     AFTER, AROUND, CLASS_TABLE, CLASSES, CONSTANT, CONSTANT_WHOLE, EXCEPTIONS, FIRST, FLOATS, LAST,
     LINE, OF_COLUMN, OF_DENOMINATOR, OF_SECONDS, OF_STEPS, QUOTIENT, RATIO, SAME, SUM, ratio,
@@ -10,6 +8,7 @@ use super::{
 use crate::DecodeError;
 use crate::bits::BitReader;
 use crate::floats::{self, POWERS};
+use crate::packed;
 use crate::varint::{Reader, unzigzag};
 
 /// A page with its headers read and its classes unpacked. Needs the page's bytes again to decode.
@@ -484,33 +483,15 @@ impl Page {
     }
 }
 
-thread_local! {
-    /// What zstd works in, 95 kB: making it takes longer than unpacking a page of classes.
-    static ZSTD: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
-}
-
 fn unpack(frame: &[u8], packed: bool, count: usize) -> Result<Vec<u8>, DecodeError> {
-    if !packed {
-        return if frame.len() == count {
-            Ok(frame.to_vec())
-        } else {
-            Err(DecodeError("frame"))
-        };
+    if packed {
+        return packed::unpack(frame, count);
     }
-    // The capacity is the bound: a frame that would give more is refused.
-    let mut classes = Vec::with_capacity(count);
-    let size = ZSTD.with_borrow_mut(|kept| -> std::io::Result<usize> {
-        let zstd = match kept {
-            Some(zstd) => zstd,
-            none => none.insert(zstd::bulk::Decompressor::new()?),
-        };
-        zstd.decompress_to_buffer(frame, &mut classes)
-    });
-    let size = size.map_err(|_| DecodeError("frame"))?;
-    if size != count {
-        return Err(DecodeError("frame"));
+    if frame.len() == count {
+        Ok(frame.to_vec())
+    } else {
+        Err(DecodeError("frame"))
     }
-    Ok(classes)
 }
 
 impl Classes {

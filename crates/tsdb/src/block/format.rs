@@ -199,12 +199,7 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
     if packed == 0 {
         return Ok(reader.take(size)?.to_vec());
     }
-    let raw =
-        zstd::bulk::decompress(reader.rest(), size).map_err(|_| DecodeError("packed section"))?;
-    if raw.len() != size {
-        return Err(DecodeError("packed section"));
-    }
-    Ok(raw)
+    codec::packed::unpack(reader.rest(), size).map_err(|_| DecodeError("packed section"))
 }
 
 /// Text that [`varint::put_bytes`] wrote.
