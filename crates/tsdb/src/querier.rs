@@ -31,6 +31,9 @@ const SELECTING_BYTES: usize = 256;
 /// they are.
 const LIKELY_BYTES_MAX: u64 = 1_024;
 
+/// The part of what the series may take that open rows may take which are turned over.
+const TILE_DIVISOR: u64 = 8;
+
 /// Reads one stretch of time.
 pub(crate) struct DbQuerier {
     inner: Arc<Inner>,
@@ -120,8 +123,10 @@ impl Series for FoundSeries {
 
     fn size_bytes(&self) -> usize {
         let labels = self.labels.size_bytes() + 2 * size_of::<usize>();
+        let shared = self.in_head.as_ref().map_or(0, HeadSeries::shared_bytes);
         // A number for each block, in the lists of all.
-        size_of::<FoundSeries>() + labels + size_of::<u32>() * self.places.blocks.len()
+        let numbers = size_of::<u32>() * self.places.blocks.len();
+        size_of::<FoundSeries>() + labels + shared + numbers
     }
 
     fn read(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), StorageError> {
@@ -203,11 +208,8 @@ impl DbQuerier {
 
     /// As [`Self::collect`], but gives up before the series take more than `bytes_max`, 0 for no
     /// limit: how large all would be is told by the first ones.
-    fn collect_within(
-        &self,
-        wish: &Wish<'_>,
-        bytes_max: u64,
-    ) -> Result<Vec<Box<dyn Series>>, StorageError> {
+    fn collect_within(&self, wish: &Wish<'_>) -> Result<Vec<Box<dyn Series>>, StorageError> {
+        let bytes_max = wish.bytes_max;
         if bytes_max == 0 {
             return self.collect(wish);
         }
@@ -244,6 +246,10 @@ impl DbQuerier {
             labels: wish.labels,
             identities: with_identities.then_some(&self.inner.identities),
             ordered: wish.sorted,
+            tile_cells_max: match wish.bytes_max {
+                0 => usize::MAX,
+                bytes_max => (bytes_max / TILE_DIVISOR) as usize / size_of::<f64>(),
+            },
         })
     }
 
@@ -297,6 +303,8 @@ struct Wish<'a> {
     /// 0 for all.
     limit: usize,
     labels: Option<&'a [String]>,
+    /// 0 for no limit.
+    bytes_max: u64,
 }
 
 fn of_head(selected: Selected) -> Vec<Box<dyn Series>> {
@@ -447,8 +455,9 @@ impl Querier for DbQuerier {
             sorted,
             limit: if sorted { 0 } else { hints.limit },
             labels: hints.labels.as_deref(),
+            bytes_max: hints.bytes_max,
         };
-        let mut series = self.collect_within(&wish, hints.bytes_max)?;
+        let mut series = self.collect_within(&wish)?;
         if hints.limit > 0 {
             series.truncate(hints.limit);
         }

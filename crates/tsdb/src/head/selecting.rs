@@ -42,6 +42,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) identities: Option<&'a IdentityKeys>,
     /// Whether the order of labels is wanted.
     pub(crate) ordered: bool,
+    /// Values of open rows that may be turned over.
+    pub(crate) tile_cells_max: usize,
 }
 
 /// What was found; the lists are as long as `series` or empty.
@@ -99,7 +101,7 @@ impl Head {
             by_group.entry(group).or_default().push((slot, id));
         }
         let mut found = Vec::new();
-        let mut cells_left = TILE_CELLS_MAX;
+        let mut cells_left = asked.tile_cells_max.min(TILE_CELLS_MAX);
         for (group, mut slots) in by_group {
             let Some(group) = self.groups.read().by_id.get(&group).cloned() else {
                 continue;

@@ -70,6 +70,9 @@ pub(crate) struct HeadSeries {
     pub(crate) max_ms: i64,
 }
 
+/// A series' part of its group's view: lists by slot and of rows, as measured.
+const VIEW_BYTES: usize = 80;
+
 fn corrupt(error: DecodeError) -> StorageError {
     StorageError::Corrupt(format!("head chunk: {error}"))
 }
@@ -257,9 +260,22 @@ fn push_histogram(
     }
 }
 
+impl HeadSeries {
+    /// What reading it takes besides itself: its part of what the group's series share, and of the
+    /// rows that are turned over.
+    pub(crate) fn shared_bytes(&self) -> usize {
+        VIEW_BYTES + self.view.tiles.slot_bytes(self.slot)
+    }
+}
+
 impl Series for HeadSeries {
     fn labels(&self) -> &Labels {
         &self.labels
+    }
+
+    fn size_bytes(&self) -> usize {
+        let labels = self.labels.size_bytes() + 2 * size_of::<usize>();
+        size_of::<HeadSeries>() + labels + self.shared_bytes()
     }
 
     fn read(&self, min_ms: i64, max_ms: i64, out: &mut Samples) -> Result<(), StorageError> {

@@ -78,6 +78,17 @@ impl Tiles {
         tiles
     }
 
+    /// What a slot takes once its word is turned over, if it will be.
+    pub(super) fn slot_bytes(&self, slot: u32) -> usize {
+        let numbers = |word: &Word| word.number;
+        let found = self.words.binary_search_by_key(&(slot / 64), numbers);
+        let is_wanted = |at: usize| self.words[at].wanted >> (slot % 64) & 1 == 1;
+        match found {
+            Ok(at) if is_wanted(at) => self.times.len() * size_of::<f64>() + size_of::<u128>(),
+            _ => 0,
+        }
+    }
+
     /// The rows of a slot, if it is in one of the words.
     pub(super) fn column(
         &self,
