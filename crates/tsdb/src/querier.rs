@@ -13,7 +13,7 @@ use model::{Labels, Matcher};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use storage::{Points, Querier, Samples, SelectHints, Series, SeriesSet, StorageError};
 
-use crate::block::Block;
+use crate::block::{Block, PickedColumns};
 use crate::blocks::by_precedence;
 use crate::db::Inner;
 use crate::head::{Asked, HeadSeries, Selected};
@@ -49,6 +49,8 @@ struct Places {
     /// For each block the numbers that the selection's series have there, [`NOWHERE`] if none;
     /// those behind the end have none.
     numbers: Vec<Vec<u32>>,
+    /// For each block.
+    picked: Vec<PickedColumns>,
     min_ms: i64,
     max_ms: i64,
 }
@@ -69,10 +71,18 @@ struct FoundSeries {
 impl Places {
     /// Which blocks have a series, ascending, and its number there.
     fn of(&self, at: u32) -> impl Iterator<Item = (&Arc<Block>, u32)> {
+        self.with_picked(at)
+            .map(|(block, number, _)| (block, number))
+    }
+
+    /// The same with what is picked of the blocks' columns.
+    fn with_picked(&self, at: u32) -> impl Iterator<Item = (&Arc<Block>, u32, &PickedColumns)> {
         let number = move |numbers: &Vec<u32>| numbers.get(at as usize).copied();
         let numbers = self.numbers.iter().map(number);
-        let places = self.blocks.iter().zip(numbers);
-        places.filter_map(|(block, number)| Some((block, number.filter(|n| *n != NOWHERE)?)))
+        let places = self.blocks.iter().zip(numbers).zip(&self.picked);
+        places.filter_map(|((block, number), picked)| {
+            Some((block, number.filter(|n| *n != NOWHERE)?, picked))
+        })
     }
 }
 
@@ -103,6 +113,20 @@ impl FoundSeries {
         for (block, id) in self.places.of(self.at) {
             let from = Mark::of(out);
             block.read_series(id, min_ms, max_ms, out)?;
+            merge_tail(out, from);
+        }
+        Ok(())
+    }
+
+    fn read_points_of_all(&self, points: &Points, out: &mut Samples) -> Result<(), StorageError> {
+        for (block, id, picked) in self.places.with_picked(self.at) {
+            let from = Mark::of(out);
+            block.read_points(id, points, picked, out)?;
+            merge_tail(out, from);
+        }
+        if let Some(head) = &self.in_head {
+            let from = Mark::of(out);
+            head.read_points(points, out)?;
             merge_tail(out, from);
         }
         Ok(())
@@ -153,10 +177,10 @@ impl Series for FoundSeries {
     fn read_points(&self, points: &Points, out: &mut Samples) -> Result<(), StorageError> {
         let (min_ms, max_ms) = points.range_ms();
         let is_whole = self.places.min_ms <= min_ms && max_ms <= self.places.max_ms;
-        let (Some(head), true) = (&self.in_head, is_whole && out.is_empty()) else {
+        if !is_whole || !out.is_empty() {
             return self.read(min_ms, max_ms, out);
-        };
-        if points.count == 1 {
+        }
+        if let (Some(head), 1) = (&self.in_head, points.count) {
             head.read_points(points, out)?;
             let newest_ms = out.timestamps.last().copied();
             let newest_ms = newest_ms.max(out.histograms.last().map(|(at_ms, _)| *at_ms));
@@ -166,11 +190,11 @@ impl Series for FoundSeries {
             }
             out.clear();
         }
-        self.read_blocks((min_ms, max_ms), out)?;
-        let from = Mark::of(out);
-        head.read_points(points, out)?;
-        merge_tail(out, from);
-        Ok(())
+        let result = self.read_points_of_all(points, out);
+        if result.is_err() {
+            out.clear();
+        }
+        result
     }
 }
 
@@ -286,6 +310,7 @@ impl DbQuerier {
             }
         }
         let places = Places {
+            picked: blocks.iter().map(|_| PickedColumns::default()).collect(),
             blocks,
             numbers,
             min_ms: self.min_ms,

@@ -163,6 +163,22 @@ impl Page {
             + self.classes.capacity()
     }
 
+    /// Whether a column surely has numbers only, and no NaN of whatever bits.
+    #[must_use]
+    pub fn is_numbers_only(&self, column: usize) -> bool {
+        match self.columns.get(column) {
+            Some(Column::Empty) => true,
+            Some(Column::Constant(value)) => !value.is_nan(),
+            Some(Column::Classes(classes)) => classes.tag & EXCEPTIONS == 0,
+            // Points at a column that is no `Same` itself.
+            Some(Column::Same(other)) => match self.columns.get(*other) {
+                Some(Column::Classes(classes)) => classes.tag & EXCEPTIONS == 0,
+                _ => false,
+            },
+            Some(Column::Floats { .. } | Column::Ratio(_) | Column::Sum(_)) | None => false,
+        }
+    }
+
     /// Appends the `count` values of a column to `out`; `bytes` are those that were parsed.
     ///
     /// # Errors

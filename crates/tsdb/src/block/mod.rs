@@ -28,6 +28,7 @@ mod merge;
 mod meta;
 mod page;
 mod plan;
+mod points;
 mod postings;
 mod read;
 mod source;
@@ -45,6 +46,7 @@ pub use plan::{
     HINT_OUT_OF_ORDER, HINT_SELECTED_SERIES, HINT_STALE_SERIES, block_ranges, merged_compaction,
     plan_compaction,
 };
+pub(crate) use points::PickedColumns;
 pub use read::{Block, BlockSeries};
 pub use source::{BlockSource, GroupInput, SeriesInput, Times};
 pub use write::{BlockParams, SAMPLES_AT_COMPACTION, SAMPLES_AT_FLUSH, remove_block, write_block};

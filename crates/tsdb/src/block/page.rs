@@ -355,6 +355,17 @@ impl ValuePage {
         Ok(())
     }
 
+    /// Whether a present member has a float at every time of the column, and no starts.
+    pub(crate) fn is_plain(&self, member: usize) -> bool {
+        let floats = !matches!(self.body, Body::Histograms(_));
+        floats && self.starts(member).is_none() && matches!(self.times(member), MemberTimes::Every)
+    }
+
+    /// Whether a present member surely has numbers only, and no NaN of whatever bits.
+    pub(crate) fn is_numbers_only(&self, member: usize) -> bool {
+        matches!(&self.body, Body::Floats(page) if page.is_numbers_only(member))
+    }
+
     /// Appends the values of a present member to `values` and gives where in time they lie.
     pub(crate) fn decode(
         &self,

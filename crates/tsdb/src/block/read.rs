@@ -277,7 +277,7 @@ impl Block {
 
     /// Calls `visit` with every page that a series has samples in, and its slot there. Mostly in
     /// order of time.
-    fn pages_of(&self, id: u32, mut visit: impl FnMut(&Batch, &PageEntry, usize)) {
+    pub(super) fn pages_of(&self, id: u32, mut visit: impl FnMut(&Batch, &PageEntry, usize)) {
         let mut of_batch = |batch: u32, slot: usize| {
             let pages = self.tables.pages_of(batch as usize);
             let batch = &self.tables.batches[batch as usize];
@@ -312,7 +312,7 @@ impl Block {
         found
     }
 
-    fn corrupt(&self, error: DecodeError) -> StorageError {
+    pub(super) fn corrupt(&self, error: DecodeError) -> StorageError {
         StorageError::Corrupt(format!("{}: {error}", self.data_path.display()))
     }
 
