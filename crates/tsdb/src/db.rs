@@ -25,7 +25,8 @@ use storage::{
 };
 
 use crate::block::{
-    BlockParams, Compaction, HINT_OUT_OF_ORDER, SAMPLES_AT_FLUSH, Ulid, block_ranges, write_block,
+    BlockError, BlockParams, Compaction, HINT_OUT_OF_ORDER, SAMPLES_AT_FLUSH, Ulid, block_ranges,
+    write_block,
 };
 use crate::blocks::Blocks;
 use crate::head::{Head, Progress, SeriesLimits};
@@ -468,8 +469,13 @@ impl Inner {
         let ulid = Ulid::new(self.clock.now_ms());
         let params = flush_params(ulid, (min_ms, end_ms), in_order);
         let late = self.head.mark_late(min_ms, end_ms);
-        let mut source = self.head.block_source(min_ms, end_ms, in_order);
-        let written = write_block(&*self.disk, &self.options.path, &params, &mut source);
+        let source = || self.head.block_source(min_ms, end_ms, in_order);
+        let (disk, path) = (&*self.disk, &self.options.path);
+        let mut written = write_block(disk, path, &params, &mut source().linking());
+        if let Err(error @ BlockError::Link { .. }) = &written {
+            tracing::warn!(%error, "A block takes no files of the head and is written whole");
+            written = write_block(disk, path, &params, &mut source());
+        }
         let written = written.and_then(|meta| match meta {
             Some(meta) => self.blocks.add(meta.ulid).map(|()| Some(meta)),
             None => Ok(None),

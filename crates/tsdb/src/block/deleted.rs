@@ -15,7 +15,7 @@ use model::Matcher;
 
 use super::format::{FileReader, FileWriter, HEAD_BYTES};
 use super::write::write_meta;
-use super::{Block, BlockError, BlockMeta, BlockParams, Compaction, Ulid};
+use super::{Block, BlockError, BlockMeta, BlockParams, Compaction, Ulid, linked_file};
 use super::{BlockParent, MergeSource, SAMPLES_AT_COMPACTION, write_block};
 use crate::select;
 use crate::tombstones::Tombstones;
@@ -140,7 +140,9 @@ impl Block {
         if !self.tombstones().is_empty() {
             names.push(TOMBSTONES_FILE);
         }
-        names.iter().map(|name| self.dir().join(name)).collect()
+        let linked = (1..=self.tables().files).map(linked_file);
+        let names = names.into_iter().map(str::to_owned).chain(linked);
+        names.map(|name| self.dir().join(name)).collect()
     }
 
     /// Whether something is deleted and still lies there.

@@ -27,6 +27,15 @@ pub enum BlockError {
         /// What does not fit.
         what: String,
     },
+    /// A file cannot become part of a block by a hard link.
+    #[error("link {path}: {source}", path = path.display())]
+    Link {
+        /// Which file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: io::Error,
+    },
     /// Written by a version of the format that this program does not know.
     #[error("block {path}: format version {version} is not supported", path = path.display())]
     Version {
@@ -61,7 +70,11 @@ impl BlockError {
     /// Whether the disk was full.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, BlockError::Io { source, .. } if disk::is_disk_full(source))
+        matches!(
+            self,
+            BlockError::Io { source, .. } | BlockError::Link { source, .. }
+                if disk::is_disk_full(source)
+        )
     }
 }
 
@@ -69,7 +82,7 @@ impl From<BlockError> for StorageError {
     fn from(error: BlockError) -> StorageError {
         match error {
             BlockError::Source(error) => error,
-            BlockError::Io { .. } => StorageError::Io(error.to_string()),
+            BlockError::Io { .. } | BlockError::Link { .. } => StorageError::Io(error.to_string()),
             other => StorageError::Corrupt(other.to_string()),
         }
     }

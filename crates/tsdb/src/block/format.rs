@@ -9,10 +9,13 @@ use codec::varint::{self, Reader};
 use disk::{Disk, DiskFile, Mapping};
 
 use super::BlockError;
+use super::chunk_page::CHUNKS_HEADER;
 use crate::wal::frame::FUZZING;
 
 /// The version of the format that this program writes.
-pub(crate) const FORMAT_VERSION: u64 = 3;
+pub(crate) const FORMAT_VERSION: u64 = 4;
+/// From which version on chunks of the head may be linked.
+pub(crate) const LINKS_VERSION: u64 = 4;
 /// The oldest version that it reads. Version 2 has pages in which columns follow from others.
 pub(crate) const FORMAT_VERSION_MIN: u64 = 1;
 
@@ -134,6 +137,43 @@ impl FileReader {
         Ok(FileReader { bytes })
     }
 
+    /// Maps a linked file of chunks.
+    pub(crate) fn open_linked(disk: &dyn Disk, path: &Path) -> Result<FileReader, BlockError> {
+        let corrupt = |what: &str| BlockError::Corrupt {
+            path: path.to_owned(),
+            what: what.to_owned(),
+        };
+        let bytes = disk.map(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => corrupt("the file is missing"),
+            _ => BlockError::io("open", path)(source),
+        })?;
+        match bytes.starts_with(CHUNKS_HEADER) {
+            true => Ok(FileReader { bytes }),
+            false => Err(corrupt("not a file of chunks")),
+        }
+    }
+
+    /// `size` bytes at `offset` of a linked file, whose checksum is verified.
+    pub(crate) fn linked(
+        &self,
+        offset: u64,
+        size: usize,
+        check: u32,
+    ) -> Result<&[u8], DecodeError> {
+        let bytes = self.bytes_at(offset, size)?;
+        if crc32c::crc32c(bytes) != check && !FUZZING {
+            return Err(DecodeError("checksum"));
+        }
+        Ok(bytes)
+    }
+
+    /// As [`FileReader::linked`], for bytes that were verified since the file was opened.
+    pub(crate) fn bytes_at(&self, offset: u64, size: usize) -> Result<&[u8], DecodeError> {
+        let start = usize::try_from(offset).map_err(|_| DecodeError("page offset"))?;
+        let end = start.checked_add(size).ok_or(DecodeError("page offset"))?;
+        self.bytes.get(start..end).ok_or(DecodeError("page offset"))
+    }
+
     /// Gives the memory that reading took back to the system.
     pub(crate) fn release(&self) {
         self.bytes.release(0..self.bytes.len());
@@ -165,12 +205,7 @@ impl FileReader {
     }
 
     fn split(&self, offset: u64, size: usize) -> Result<(&[u8], &[u8; CHECK_BYTES]), DecodeError> {
-        let start = usize::try_from(offset).map_err(|_| DecodeError("page offset"))?;
-        let end = start.checked_add(size).ok_or(DecodeError("page offset"))?;
-        let bytes = self
-            .bytes
-            .get(start..end)
-            .ok_or(DecodeError("page offset"))?;
+        let bytes = self.bytes_at(offset, size)?;
         bytes.split_last_chunk().ok_or(DecodeError("page size"))
     }
 }

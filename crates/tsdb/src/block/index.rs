@@ -134,7 +134,7 @@ impl Index {
             forward: Vec::new(),
         };
         let tables = index
-            .read_head(min_ms)
+            .read_head(min_ms, version)
             .map_err(|error| BlockError::Corrupt {
                 path: path.to_owned(),
                 what: format!("head of the index: {error}"),
@@ -151,7 +151,7 @@ impl Index {
         move |error| StorageError::Corrupt(format!("{}: {what}: {error}", self.path.display()))
     }
 
-    fn read_head(&mut self, min_ms: i64) -> Result<Tables, DecodeError> {
+    fn read_head(&mut self, min_ms: i64, version: u64) -> Result<Tables, DecodeError> {
         let foot = self
             .file
             .size()
@@ -171,7 +171,7 @@ impl Index {
             self.forward.push((at, size));
             at += u64::from(size);
         }
-        let (tables, series) = Tables::decode(reader.rest(), min_ms)?;
+        let (tables, series) = Tables::decode(reader.rest(), min_ms, version)?;
         if series != self.series_count || at != offset {
             return Err(DecodeError("count of series"));
         }

@@ -72,6 +72,8 @@ struct Input<'a> {
     labels: LabelsReader<'a>,
     /// The group that comes next, or that is being read if a cursor is set.
     group: usize,
+    /// The group that the cursors are in.
+    group_now: usize,
     /// Where in the united timestamps those of its columns are, one after the other.
     positions: Vec<u32>,
     cursors: [Cursor; 4],
@@ -104,12 +106,15 @@ impl Kind {
     }
 }
 
-/// A way through the batches of one kind in a group.
+/// A way through the batches of one kind in a group, by labels.
 #[derive(Debug, Default)]
 struct Cursor {
     batch: usize,
     end: usize,
     slot: usize,
+    /// Of a linked group, whose series come in the order of slots: labels, batch and place of
+    /// those that follow, the last first.
+    linked: Vec<(Labels, usize, usize)>,
     /// Labels of the series it is at.
     labels: Option<Labels>,
 }
@@ -123,6 +128,13 @@ impl<'a> Input<'a> {
     fn advance(&mut self, kind: Kind) -> Result<(), StorageError> {
         let tables = self.block.tables();
         let cursor = &mut self.cursors[kind as usize];
+        if tables.groups[self.group_now].linked {
+            cursor.labels = cursor.linked.pop().map(|(labels, batch, slot)| {
+                (cursor.batch, cursor.slot) = (batch, slot);
+                labels
+            });
+            return Ok(());
+        }
         if cursor.labels.take().is_some() {
             cursor.slot += 1;
         }
@@ -141,6 +153,7 @@ impl<'a> Input<'a> {
     }
 
     fn start_group(&mut self) -> Result<(), StorageError> {
+        self.group_now = self.group;
         let batches = self.block.tables().batches_of(self.group);
         for kind in KINDS {
             self.cursors[kind as usize] = Cursor {
@@ -148,9 +161,30 @@ impl<'a> Input<'a> {
                 end: batches.end,
                 ..Cursor::default()
             };
+        }
+        if self.block.tables().groups[self.group].linked {
+            self.cursors[Kind::Shared as usize].linked = self.by_labels(batches)?;
+        }
+        for kind in KINDS {
             self.advance(kind)?;
         }
         Ok(())
+    }
+
+    /// The series of some batches with where they are, the last by labels first.
+    fn by_labels(
+        &mut self,
+        batches: std::ops::Range<usize>,
+    ) -> Result<Vec<(Labels, usize, usize)>, StorageError> {
+        let mut all = Vec::new();
+        for batch in batches {
+            let members = &self.block.tables().batches[batch].members;
+            for (slot, id) in (0..members.len()).filter_map(|at| Some((at, members.get(at)?))) {
+                all.push((self.labels.labels(id)?, batch, slot));
+            }
+        }
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(all)
     }
 
     fn is_at(&self, kind: Kind, labels: &Labels) -> bool {
@@ -251,6 +285,7 @@ impl<'a> MergeSource<'a> {
             tombstones: block.tombstones(),
             labels: block.labels_reader(),
             group: 0,
+            group_now: 0,
             positions: Vec::new(),
             cursors: Default::default(),
         };

@@ -20,6 +20,7 @@ use codec::ints;
 use codec::varint::{self, Reader};
 use storage::Samples;
 
+use super::chunk_page::{ChunkPage, runs_of};
 use super::histogram_page::HistogramPage;
 use super::tables::COLUMN_VALUES_MAX;
 use crate::histograms::{HistogramColumn, TimedHistograms};
@@ -211,6 +212,7 @@ pub(crate) struct ValuePage {
 enum Body {
     Floats(columns::Page),
     Histograms(HistogramPage),
+    Chunk(ChunkPage),
 }
 
 #[derive(Debug)]
@@ -275,6 +277,34 @@ impl ValuePage {
         })
     }
 
+    /// Finds the columns of a linked page; `present` members have samples, the chunk has `rows`
+    /// times.
+    pub(crate) fn parse_linked(
+        bytes: &[u8],
+        present: usize,
+        rows: usize,
+    ) -> Result<ValuePage, DecodeError> {
+        let (mut times, mut counts) = (Vec::new(), Vec::with_capacity(present));
+        let page = ChunkPage::parse(bytes, rows, |of_column| {
+            let count = of_column.count_ones() as usize;
+            counts.push(count);
+            times.push(match count == rows {
+                true => Times::Every,
+                false => Times::Runs(runs_of(of_column)),
+            });
+        })?;
+        if page.len() != present {
+            return Err(DecodeError("members"));
+        }
+        Ok(ValuePage {
+            times,
+            counts,
+            starts: Vec::new(),
+            body: Body::Chunk(page),
+            columns_at: 0,
+        })
+    }
+
     /// Bytes of memory that it holds.
     pub(crate) fn size_bytes(&self) -> usize {
         let times: usize = self
@@ -294,6 +324,7 @@ impl ValuePage {
         let body = match &self.body {
             Body::Floats(columns) => columns.size_bytes(),
             Body::Histograms(page) => page.size_bytes(),
+            Body::Chunk(page) => page.size_bytes(),
         };
         128 + times + starts + 8 * self.counts.len() + body
     }
@@ -375,11 +406,12 @@ impl ValuePage {
         values: &mut Vec<f64>,
     ) -> Result<MemberTimes<'_>, DecodeError> {
         let count = *self.counts.get(member).ok_or(DecodeError("member"))?;
-        let Body::Floats(page) = &self.body else {
-            return Err(DecodeError("page kind"));
-        };
         let columns = bytes.get(self.columns_at..).ok_or(DecodeError("length"))?;
-        page.decode(columns, member, count, scratch, values)?;
+        match &self.body {
+            Body::Floats(page) => page.decode(columns, member, count, scratch, values)?,
+            Body::Chunk(page) => page.decode(columns, (member, count), scratch, values)?,
+            Body::Histograms(_) => return Err(DecodeError("page kind")),
+        }
         Ok(self.times(member))
     }
 

@@ -18,8 +18,8 @@ use super::deleted;
 use super::format::{DATA_MAGIC, FORMAT_VERSION, FORMAT_VERSION_MIN, FileReader};
 use super::index::{Index, LabelsReader};
 use super::page::ValuePage;
-use super::tables::{Batch, Members, PageEntry, Tables};
-use super::{BlockError, BlockMeta, DATA_FILE, INDEX_FILE, META_FILE, identity};
+use super::tables::{Batch, Members, PageEntry, Place, Tables};
+use super::{BlockError, BlockMeta, DATA_FILE, INDEX_FILE, META_FILE, identity, linked_file};
 use crate::histograms::TimedHistograms;
 use crate::identity::{Identity, IdentityKeys};
 use crate::merge::{Mark, doubt, sort_tail, truncate};
@@ -32,6 +32,8 @@ pub struct Block {
     meta: BlockMeta,
     data_path: PathBuf,
     data: FileReader,
+    /// Files of chunks, from number 1 on.
+    linked: Vec<FileReader>,
     index: Index,
     tables: Tables,
     /// First id of every batch that is a range, ascending, and the batch.
@@ -75,20 +77,18 @@ impl Block {
         let index_path = dir.join(INDEX_FILE);
         let (index, tables) =
             Index::open(disk, &index_path, meta.min_time, cache, number, version)?;
-        let end = tables
-            .pages
-            .iter()
-            .map(|p| p.offset + u64::from(p.size))
-            .max();
-        if end.is_some_and(|end| end > data.size()) {
-            return Err(BlockError::Corrupt {
-                path: data_path,
-                what: "the file is too short".to_owned(),
-            });
-        }
+        let linked = (1..=tables.files).map(|number| {
+            let path = dir.join(linked_file(number));
+            FileReader::open_linked(disk, &path)
+        });
+        let linked: Vec<FileReader> = linked.collect::<Result<_, _>>()?;
+        check_ends(&tables, dir, &data, &linked)?;
         let (tombstones, tombstones_size) = deleted::read(disk, dir)?;
+        let linked_size: u64 = linked.iter().map(FileReader::size).sum();
+        let own_size = meta_size + data.size() + index.size() + tombstones_size;
         let mut block = Block {
-            size_bytes: meta_size + data.size() + index.size() + tombstones_size,
+            size_bytes: own_size + linked_size,
+            linked,
             meta,
             data_path,
             data,
@@ -247,6 +247,7 @@ impl Block {
     /// Gives the memory that reading samples took back: for who reads all of them once.
     pub(crate) fn release(&self) {
         self.data.release();
+        self.linked.iter().for_each(FileReader::release);
         self.cache.forget(self.number);
     }
 
@@ -316,11 +317,29 @@ impl Block {
         StorageError::Corrupt(format!("{}: {error}", self.data_path.display()))
     }
 
+    /// Bytes of a page or column, verified.
+    fn bytes(&self, place: Place, size: u32, check: u32) -> Result<&[u8], DecodeError> {
+        let (offset, size) = (place.offset(), size as usize);
+        match place.file() {
+            0 => self.data.page(offset, size),
+            number => self.linked[number - 1].linked(offset, size, check),
+        }
+    }
+
+    /// As [`Block::bytes`], for what was verified since the block was opened.
+    fn bytes_again(&self, place: Place, size: u32) -> Result<&[u8], DecodeError> {
+        let (offset, size) = (place.offset(), size as usize);
+        match place.file() {
+            0 => self.data.page_again(offset, size),
+            number => self.linked[number - 1].bytes_at(offset, size),
+        }
+    }
+
     /// The shared timestamps of a column.
     pub(crate) fn column(&self, column: u32) -> Result<Arc<Vec<i64>>, StorageError> {
         let entry = self.tables.columns[column as usize];
         let load = || {
-            let bytes = self.data.page(entry.offset, entry.size as usize)?;
+            let bytes = self.bytes(entry.place, entry.size, entry.check)?;
             let count = entry.count as usize;
             let mut times = Vec::new();
             ints::decode(&mut Reader::new(bytes), count, &mut times)?;
@@ -331,7 +350,7 @@ impl Block {
             Ok((times, 8 * count + 24))
         };
         self.cache
-            .get_or_load(self.number, entry.offset, load)
+            .get_or_load(self.number, entry.place.key(), load)
             .map_err(|error| self.corrupt(error))
     }
 
@@ -345,15 +364,18 @@ impl Block {
             .column
             .map_or(0, |c| self.tables.columns[c as usize].count);
         let members = member_of(page, batch.members.len());
-        let parsed = self.cache.get_or_load(self.number, page.offset, || {
-            let bytes = self.data.page(page.offset, page.size as usize)?;
+        let parsed = self.cache.get_or_load(self.number, page.place.key(), || {
+            let bytes = self.bytes(page.place, page.size, page.check)?;
             let count = column_count as usize;
-            let parsed = ValuePage::parse(bytes, members, count, batch.histograms)?;
+            let parsed = match page.place.file() {
+                0 => ValuePage::parse(bytes, members, count, batch.histograms)?,
+                _ => ValuePage::parse_linked(bytes, members, count)?,
+            };
             let size = parsed.size_bytes();
             Ok((parsed, size))
         });
         let parsed = parsed.map_err(|error| self.corrupt(error))?;
-        let bytes = self.data.page_again(page.offset, page.size as usize);
+        let bytes = self.bytes_again(page.place, page.size);
         Ok((parsed, bytes.map_err(|error| self.corrupt(error))?))
     }
 }
@@ -370,6 +392,30 @@ fn in_parts<T: Send>(
     }
     let parts: Result<Vec<Vec<T>>, StorageError> = ids.par_chunks(PART_SERIES).map(read).collect();
     Ok(parts?.into_iter().flatten().collect())
+}
+
+/// Checks that all files reach as far as the tables say.
+fn check_ends(
+    tables: &Tables,
+    dir: &Path,
+    data: &FileReader,
+    linked: &[FileReader],
+) -> Result<(), BlockError> {
+    let pages = tables.pages.iter().map(|page| (page.place, page.size));
+    let columns = tables.columns.iter().map(|c| (c.place, c.size));
+    for (place, size) in columns.chain(pages) {
+        let (file, name) = match place.file() {
+            0 => (data, DATA_FILE.to_owned()),
+            number => (&linked[number - 1], linked_file(number)),
+        };
+        if place.offset() + u64::from(size) > file.size() {
+            return Err(BlockError::Corrupt {
+                path: dir.join(name),
+                what: "the file is too short".to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The place of a slot among those that are not absent; given the count of slots, how many are.

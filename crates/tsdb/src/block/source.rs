@@ -2,7 +2,7 @@
 
 use model::Labels;
 
-use super::{BlockError, HistogramColumn};
+use super::{BlockError, HistogramColumn, LinkedGroup};
 
 /// Gives the groups of a block, and of each group its series, one after the other. Groups come
 /// sorted by their key, series within a group sorted by labels. The same series may come in
@@ -13,6 +13,13 @@ pub trait BlockSource {
     /// # Errors
     /// If the source cannot be read.
     fn next_group(&mut self, group: &mut GroupInput) -> Result<bool, BlockError>;
+
+    /// What the block takes of the group as it is, in place of series: then
+    /// [`BlockSource::next_series`] is not asked, and times of the group are not needed. Asked once
+    /// a group.
+    fn linked(&mut self) -> Option<LinkedGroup> {
+        None
+    }
 
     /// Fills `series` with the next series of the group; false after its last.
     ///

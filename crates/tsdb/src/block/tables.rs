@@ -10,26 +10,67 @@
 //! before lists its members.
 //!
 //! ```text
-//! tables  = n { group } n { column } n { batch } n { page }
-//! group   = n { name value } columns batches
-//! column  = size count first-less-last's-first span
+//! tables  = files n { group } n { column } n { batch } n { page }
+//! group   = n { name value } columns batches linked
+//! column  = size count first-less-last's-first span [file offset check]  ; the latter if linked
 //! batch   = flags members [pages] [{ id-less-last }]     ; flags: 1 own times, 2 lists its members,
 //!                                                        ; 4 histograms
-//! page    = size absent [first-less-min span]            ; the latter with own times only
+//! page    = size absent [first-less-min span] [after check]  ; with own times only; if linked
 //! ```
-//! All numbers are varints, those named "less" signed; `absent` has a bit for each member of the
-//! batch that has no sample in the page. A page without any has size 0.
+//! All numbers are varints, those named "less" signed, but for `check`, a `u32`; `absent` has a bit
+//! for each member of the batch that has no sample in the page. A page without any has size 0.
+//!
+//! The pages of a *linked* group lie in the files of chunks that the head wrote, which are linked
+//! into the block under the numbers from 1 to `files` ([`super::chunk_page`]). Their checksums
+//! are here, and where they begin: `after` the beginning of their column. Blocks before version 4
+//! have neither files nor linked groups.
 
 use codec::DecodeError;
 use codec::varint::{self, Reader};
 use model::Labels;
 
-use super::format::{HEAD_BYTES, text};
+use super::format::{HEAD_BYTES, LINKS_VERSION, text};
 
 /// Most series of a batch: what a page's mask has bits for.
 pub(crate) const BATCH_SERIES_MAX: usize = 64;
 /// Most values of a column. Bounds the memory of reading a page: 32 MiB.
 pub(crate) const COLUMN_VALUES_MAX: usize = 1 << 16;
+
+/// Most chunk files of a block: far more than a head has for one span.
+pub(crate) const FILES_MAX: usize = 1 << 12;
+
+/// Where bytes lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Place(u64);
+
+impl Place {
+    const OFFSET_BITS: u32 = 48;
+
+    /// In the block's own file of samples; `None` if there can be no such place.
+    pub(crate) fn own(offset: u64) -> Option<Place> {
+        Place::linked(0, offset)
+    }
+
+    /// In a linked file, counted from 1; `None` likewise.
+    pub(crate) fn linked(file: usize, offset: u64) -> Option<Place> {
+        let fits = file <= FILES_MAX && offset >> Self::OFFSET_BITS == 0;
+        fits.then_some(Place((file as u64) << Self::OFFSET_BITS | offset))
+    }
+
+    /// The number of the linked file, 0 for the block's own.
+    pub(crate) fn file(self) -> usize {
+        (self.0 >> Self::OFFSET_BITS) as usize
+    }
+
+    pub(crate) fn offset(self) -> u64 {
+        self.0 & ((1 << Self::OFFSET_BITS) - 1)
+    }
+
+    /// What no other place of the block has.
+    pub(crate) fn key(self) -> u64 {
+        self.0
+    }
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Group {
@@ -38,12 +79,16 @@ pub(crate) struct Group {
     pub(crate) columns: u32,
     /// Its batches, the same way.
     pub(crate) batches: u32,
+    /// Whether its samples lie in linked files.
+    pub(crate) linked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Column {
-    pub(crate) offset: u64,
+    pub(crate) place: Place,
     pub(crate) size: u32,
+    /// Checksum, if it is linked.
+    pub(crate) check: u32,
     pub(crate) count: u32,
     pub(crate) first_ms: i64,
     pub(crate) last_ms: i64,
@@ -89,8 +134,10 @@ impl Members {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct PageEntry {
-    pub(crate) offset: u64,
+    pub(crate) place: Place,
     pub(crate) size: u32,
+    /// Checksum, if it is linked.
+    pub(crate) check: u32,
     /// Members without a sample.
     pub(crate) absent: u64,
     pub(crate) first_ms: i64,
@@ -102,6 +149,8 @@ pub(crate) struct PageEntry {
 /// All tables. The writer fills them in order and calls [`Tables::encode`].
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Tables {
+    /// How many files are linked.
+    pub(crate) files: usize,
     pub(crate) groups: Vec<Group>,
     pub(crate) columns: Vec<Column>,
     pub(crate) batches: Vec<Batch>,
@@ -135,6 +184,7 @@ impl Tables {
 
     pub(crate) fn encode(&self, min_ms: i64, out: &mut Vec<u8>) {
         let put = |out: &mut Vec<u8>, value: usize| varint::put(out, value as u64);
+        put(out, self.files);
         put(out, self.groups.len());
         for (at, group) in self.groups.iter().enumerate() {
             put(out, group.key.len());
@@ -144,6 +194,7 @@ impl Tables {
             }
             put(out, self.columns_of(at).len());
             put(out, self.batches_of(at).len());
+            out.push(u8::from(group.linked));
         }
         put(out, self.columns.len());
         let mut before = min_ms;
@@ -153,6 +204,11 @@ impl Tables {
             varint::put_signed(out, column.first_ms.wrapping_sub(before));
             varint::put(out, column.last_ms.wrapping_sub(column.first_ms) as u64);
             before = column.first_ms;
+            if column.place.file() > 0 {
+                put(out, column.place.file());
+                varint::put(out, column.place.offset());
+                out.extend_from_slice(&column.check.to_le_bytes());
+            }
         }
         put(out, self.batches.len());
         for (at, batch) in self.batches.iter().enumerate() {
@@ -179,16 +235,29 @@ impl Tables {
                 varint::put_signed(out, page.first_ms.wrapping_sub(min_ms));
                 varint::put(out, page.last_ms.wrapping_sub(page.first_ms) as u64);
             }
+            if let Some(column) = page.column.filter(|_| page.place.file() > 0) {
+                let column = self.columns[column as usize].place;
+                varint::put(out, page.place.offset() - column.offset());
+                out.extend_from_slice(&page.check.to_le_bytes());
+            }
         }
     }
 
-    /// Reads what [`Tables::encode`] wrote and works out the offsets; also gives how many series
-    /// there are.
-    pub(crate) fn decode(bytes: &[u8], min_ms: i64) -> Result<(Tables, u32), DecodeError> {
+    /// Reads what [`Tables::encode`] wrote, of any version of the format, and works out the
+    /// offsets; also gives how many series there are.
+    pub(crate) fn decode(
+        bytes: &[u8],
+        min_ms: i64,
+        version: u64,
+    ) -> Result<(Tables, u32), DecodeError> {
         let mut reader = Reader::new(bytes);
         let mut tables = Tables::default();
-        let shapes = decode_groups(&mut reader, &mut tables)?;
-        decode_columns(&mut reader, min_ms, &mut tables)?;
+        let has_links = version >= LINKS_VERSION;
+        if has_links {
+            tables.files = reader.count(FILES_MAX)?;
+        }
+        let shapes = decode_groups(&mut reader, has_links, &mut tables)?;
+        decode_columns(&mut reader, min_ms, &shapes, &mut tables)?;
         let series = decode_batches(&mut reader, &shapes, &mut tables)?;
         decode_pages(&mut reader, min_ms, &mut tables)?;
         if !reader.is_empty() {
@@ -203,17 +272,17 @@ impl Tables {
     fn place(&mut self) -> Result<(), DecodeError> {
         let mut at = HEAD_BYTES as u64;
         let mut next = |size: u32| {
-            let offset = at;
+            let place = Place::own(at).ok_or(DecodeError("page offset"));
             at += u64::from(size);
-            offset
+            place
         };
-        for group in 0..self.groups.len() {
+        for group in (0..self.groups.len()).filter(|&group| !self.groups[group].linked) {
             for column in self.columns_of(group) {
-                self.columns[column].offset = next(self.columns[column].size);
+                self.columns[column].place = next(self.columns[column].size)?;
             }
             for batch in self.batches_of(group) {
                 for page in self.pages_of(batch) {
-                    self.pages[page].offset = next(self.pages[page].size);
+                    self.pages[page].place = next(self.pages[page].size)?;
                 }
             }
         }
@@ -221,8 +290,8 @@ impl Tables {
     }
 }
 
-/// How many columns and batches each group has.
-type Shapes = Vec<(usize, usize)>;
+/// How many columns and batches each group has, and whether it is linked.
+type Shapes = Vec<(usize, usize, bool)>;
 
 /// A count of things that take at least `bytes_each` bytes of what is left.
 fn count(reader: &mut Reader<'_>, bytes_each: usize) -> Result<usize, DecodeError> {
@@ -234,7 +303,11 @@ fn small(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
     Ok(reader.count(u32::MAX as usize)? as u32)
 }
 
-fn decode_groups(reader: &mut Reader<'_>, tables: &mut Tables) -> Result<Shapes, DecodeError> {
+fn decode_groups(
+    reader: &mut Reader<'_>,
+    has_links: bool,
+    tables: &mut Tables,
+) -> Result<Shapes, DecodeError> {
     let groups = count(reader, 3)?;
     let mut shapes = Vec::with_capacity(groups);
     let (mut columns, mut batches) = (0usize, 0usize);
@@ -244,12 +317,15 @@ fn decode_groups(reader: &mut Reader<'_>, tables: &mut Tables) -> Result<Shapes,
         for _ in 0..labels {
             pairs.push((text(reader)?, text(reader)?));
         }
+        let of_group = (small(reader)? as usize, small(reader)? as usize);
+        let linked = has_links && reader.count(1)? == 1;
+        let shape = (of_group.0, of_group.1, linked);
         tables.groups.push(Group {
             key: Labels::from_pairs(pairs),
             columns: u32::try_from(columns).map_err(|_| DecodeError("group"))?,
             batches: u32::try_from(batches).map_err(|_| DecodeError("group"))?,
+            linked,
         });
-        let shape = (small(reader)? as usize, small(reader)? as usize);
         columns += shape.0;
         batches += shape.1;
         shapes.push(shape);
@@ -260,18 +336,34 @@ fn decode_groups(reader: &mut Reader<'_>, tables: &mut Tables) -> Result<Shapes,
 fn decode_columns(
     reader: &mut Reader<'_>,
     min_ms: i64,
+    shapes: &Shapes,
     tables: &mut Tables,
 ) -> Result<(), DecodeError> {
     let columns = count(reader, 4)?;
+    if shapes.iter().map(|s| s.0).sum::<usize>() != columns {
+        return Err(DecodeError("group"));
+    }
     let mut before = min_ms;
-    for _ in 0..columns {
+    let linked = shapes
+        .iter()
+        .flat_map(|&(columns, _, linked)| std::iter::repeat_n(linked, columns));
+    for linked in linked {
         let size = small(reader)?;
         let count = reader.count(COLUMN_VALUES_MAX)? as u32;
         let first_ms = before.wrapping_add(reader.signed()?);
         let last_ms = first_ms.wrapping_add(reader.varint()? as i64);
         before = first_ms;
+        let (mut place, mut check) = (Place::default(), 0);
+        if linked {
+            let file = reader.count(tables.files)?;
+            let offset = reader.varint()?;
+            let found = Place::linked(file, offset).filter(|_| file > 0);
+            place = found.ok_or(DecodeError("linked file"))?;
+            check = reader.u32_le()?;
+        }
         tables.columns.push(Column {
-            offset: 0,
+            place,
+            check,
             size,
             count,
             first_ms,
@@ -287,9 +379,7 @@ fn decode_batches(
     tables: &mut Tables,
 ) -> Result<u32, DecodeError> {
     let batches = count(reader, 2)?;
-    if shapes.iter().map(|s| s.1).sum::<usize>() != batches
-        || shapes.iter().map(|s| s.0).sum::<usize>() != tables.columns.len()
-    {
+    if shapes.iter().map(|s| s.1).sum::<usize>() != batches {
         return Err(DecodeError("group"));
     }
     let (mut series, mut pages) = (0u32, 0u32);
@@ -298,10 +388,11 @@ fn decode_batches(
         .flat_map(|(group, shape)| vec![(group, shape.0); shape.1]);
     for (group, columns) in of_group {
         let flags = reader.byte()?;
-        if flags > 7 {
+        let own = flags & 1 == 1;
+        // The head's chunks that are linked have floats at shared times.
+        if flags > 7 || tables.groups[group as usize].linked && flags & 5 != 0 {
             return Err(DecodeError("batch"));
         }
-        let own = flags & 1 == 1;
         let count = reader.count(BATCH_SERIES_MAX)?;
         let page_count = if own { small(reader)? } else { columns as u32 };
         let members = if flags & 2 == 0 {
@@ -373,8 +464,18 @@ fn decode_pages(
                 } = tables.columns[column];
                 (first_ms, last_ms, Some(column as u32))
             };
+            let (mut place, mut check) = (Place::default(), 0);
+            let linked = column.map(|column| tables.columns[column as usize].place);
+            if let Some(of_column) = linked.filter(|place| place.file() > 0 && size > 0) {
+                let offset = of_column.offset().checked_add(reader.varint()?);
+                let offset = offset.ok_or(DecodeError("page offset"))?;
+                let found = Place::linked(of_column.file(), offset);
+                place = found.ok_or(DecodeError("page offset"))?;
+                check = reader.u32_le()?;
+            }
             tables.pages.push(PageEntry {
-                offset: 0,
+                place,
+                check,
                 size,
                 absent,
                 first_ms,

@@ -14,9 +14,10 @@ use super::format::{DATA_MAGIC, FORMAT_VERSION, FileWriter, INDEX_MAGIC};
 use super::index_build::IndexBuilder;
 use super::page::{self, MemberTimes, PageTimes};
 use super::tables::{
-    BATCH_SERIES_MAX, Batch, COLUMN_VALUES_MAX, Column, Group, Members, PageEntry, Tables,
+    BATCH_SERIES_MAX, Batch, COLUMN_VALUES_MAX, Column, Group, Members, PageEntry, Place, Tables,
 };
 use super::write_histograms::PendingHistograms;
+use super::write_linked::Links;
 use super::{
     BlockError, BlockMeta, BlockSource, BlockStats, Compaction, DATA_FILE, GroupInput, INDEX_FILE,
     META_FILE, SeriesInput, Times, Ulid,
@@ -122,6 +123,10 @@ fn write_files(
     let mut group = GroupInput::default();
     let mut series = SeriesInput::default();
     while source.next_group(&mut group)? {
+        if let Some(linked) = source.linked() {
+            writer.add_linked(&group.key, linked)?;
+            continue;
+        }
         writer.start_group(&group)?;
         while source.next_series(&mut series)? {
             writer.add(&group, &series)?;
@@ -133,12 +138,14 @@ fn write_files(
         tables,
         index,
         stats,
+        links,
         ..
     } = writer;
     file.finish()?;
     if stats.num_samples == 0 {
         return Ok(None);
     }
+    links.put(disk, dir)?;
     let mut file = FileWriter::create(disk, &dir.join(INDEX_FILE), INDEX_MAGIC)?;
     index.write(&tables, params.min_ms, &mut file)?;
     file.finish()?;
@@ -242,7 +249,8 @@ impl Pending {
 pub(super) struct DataWriter {
     pub(super) file: FileWriter,
     pub(super) tables: Tables,
-    index: IndexBuilder,
+    pub(super) index: IndexBuilder,
+    pub(super) links: Links,
     pub(super) stats: BlockStats,
     min_ms: i64,
     max_ms: i64,
@@ -272,6 +280,7 @@ impl DataWriter {
             file,
             tables: Tables::default(),
             index: IndexBuilder::default(),
+            links: Links::default(),
             stats: BlockStats::default(),
             min_ms: params.min_ms,
             max_ms: params.max_ms,
@@ -282,6 +291,12 @@ impl DataWriter {
             scratch: page::Scratch::default(),
             slice: SliceScratch::default(),
         }
+    }
+
+    /// Where the next page will be.
+    pub(super) fn place(&self) -> Result<Place, BlockError> {
+        let place = Place::own(self.file.position());
+        place.ok_or(BlockError::Input("a file of 256 TiB"))
     }
 
     pub(super) fn check_times(&self, times: &[i64]) -> Result<(), BlockError> {
@@ -301,15 +316,17 @@ impl DataWriter {
             key: group.key.clone(),
             columns: self.tables.columns.len() as u32,
             batches: self.tables.batches.len() as u32,
+            linked: false,
         });
         let slices = group.timestamps.len().div_ceil(self.chunk_max);
         let size = group.timestamps.len().div_ceil(slices.max(1)).max(1);
         for times in group.timestamps.chunks(size) {
-            let offset = self.file.position();
+            let place = self.place()?;
             let ints = &mut self.scratch.ints;
             let size = self.file.page(|out| ints::encode(times, ints, out))?;
             self.tables.columns.push(Column {
-                offset,
+                place,
+                check: 0,
                 size: size as u32,
                 count: times.len() as u32,
                 first_ms: times[0],
@@ -434,10 +451,11 @@ impl DataWriter {
             } = self.tables.columns[column];
             let to = from + count;
             let absent = self.slice.fill(pending, &mut progress, from, to);
-            let offset = self.file.position();
+            let place = self.place()?;
             let size = self.put_page(count as usize)?;
             self.tables.pages.push(PageEntry {
-                offset,
+                place,
+                check: 0,
                 size,
                 absent,
                 first_ms,
@@ -518,14 +536,15 @@ impl DataWriter {
                 starts: &self.slice.starts,
             };
             self.stats.num_chunks += counts.len() as u64;
-            let offset = self.file.position();
+            let place = self.place()?;
             let scratch = &mut self.scratch;
             let size = self
                 .file
                 .page(|out| page::encode(&times, values, counts, scratch, out))?;
             let size = u32::try_from(size).map_err(|_| BlockError::Input("a page of 4 GiB"))?;
             self.tables.pages.push(PageEntry {
-                offset,
+                place,
+                check: 0,
                 size,
                 absent,
                 first_ms,

@@ -198,7 +198,7 @@ impl DataWriter {
         times: &[MemberTimes<'_>],
         column_count: usize,
     ) -> Result<PageEntry, BlockError> {
-        let offset = self.file.position();
+        let place = self.place()?;
         let (mut absent, mut first_ms, mut last_ms) = (0u64, i64::MAX, i64::MIN);
         let (mut there, mut columns, mut counts) = (Vec::new(), Vec::new(), Vec::new());
         let mut starts = Vec::new();
@@ -221,7 +221,8 @@ impl DataWriter {
             }
         }
         let mut entry = PageEntry {
-            offset,
+            place,
+            check: 0,
             size: 0,
             absent,
             first_ms,

@@ -14,11 +14,11 @@ use super::extras::{self, Extras};
 use super::histograms::Histograms;
 use super::sides::Sides;
 use super::starts::Starts;
+pub(crate) use crate::block::chunk_page::ROWS_MAX;
+use crate::block::chunk_page::{LinkedPage, PAGE_SLOTS, read_column};
 use crate::merge::pad_starts;
 use crate::wal::frame::Kind;
 
-/// A chunk has at most so many rows, so that a slot's rows fit one `u128`.
-pub(crate) const ROWS_MAX: usize = 120;
 /// A series has at most so many samples with own times in a chunk: what is open is sealed long
 /// before, and a batch brings at most half of it.
 pub(crate) const SIDE_SAMPLES_MAX: usize = 1 << 20;
@@ -183,6 +183,7 @@ pub(crate) struct ChunkHead {
     pub(crate) min_ms: i64,
     pub(crate) max_ms: i64,
     times_at: u32,
+    times_end: u32,
     pub(crate) side_count: usize,
     sides_at: u32,
     directory_at: u32,
@@ -222,6 +223,7 @@ impl ChunkHead {
         let (min_ms, max_ms) = (reader.signed()?, reader.signed()?);
         let times_at = at(reader);
         ints::decode(reader, rows, &mut Vec::new())?;
+        let times_end = at(reader);
         let side_count = reader.count(reader.rest().len())?;
         let sides_at = at(reader);
         for _ in 0..side_count {
@@ -239,6 +241,7 @@ impl ChunkHead {
             min_ms,
             max_ms,
             times_at,
+            times_end,
             side_count,
             sides_at,
             directory_at,
@@ -292,20 +295,36 @@ impl ChunkHead {
             let length = reader.varint()? >> 1;
             reader.take(usize::try_from(length).map_err(|_| DecodeError("length"))?)?;
         }
-        let header = reader.varint()?;
-        if header == 0 {
-            return Ok((0, &[]));
-        }
-        let length = usize::try_from(header >> 1).map_err(|_| DecodeError("length"))?;
-        let mut column = Reader::new(reader.take(length)?);
-        let all = u128::MAX >> (128 - self.rows);
-        if header & 1 == 0 {
-            return Ok((all, column.rest()));
-        }
-        let mut present = [0; 16];
-        let bitmap = column.take(self.rows.div_ceil(8))?;
-        present[..bitmap.len()].copy_from_slice(bitmap);
-        Ok((u128::from_le_bytes(present) & all, column.rest()))
+        Ok(read_column(&mut reader, self.rows)?.unwrap_or((0, &[])))
+    }
+
+    /// Where the encoded timestamps are.
+    pub(crate) fn times_at(&self) -> std::ops::Range<usize> {
+        self.times_at as usize..self.times_end as usize
+    }
+
+    /// The columns as pages of a block; the chunk's bytes lie in their file from `at` on.
+    pub(crate) fn linked_pages(
+        &self,
+        bytes: &[u8],
+        at: u64,
+    ) -> Result<Vec<LinkedPage>, DecodeError> {
+        let directory = bytes.get(self.directory_at as usize..self.columns_at as usize);
+        let directory = directory.ok_or(DecodeError("directory"))?;
+        let four = directory
+            .chunks_exact(4)
+            .step_by(PAGE_SLOTS / DIRECTORY_STEP);
+        let offset = |four: &[u8]| u32::from_le_bytes(four.try_into().expect("four bytes"));
+        let starts =
+            four.map(|four| (self.columns_at as usize).saturating_add(offset(four) as usize));
+        let mut starts: Vec<usize> = starts.collect();
+        starts.push(bytes.len());
+        let pages = starts.windows(2).map(|ends| {
+            let page = bytes.get(ends[0]..ends[1]);
+            let page = page.ok_or(DecodeError("directory"))?;
+            LinkedPage::of(page, at + ends[0] as u64, self.rows)
+        });
+        pages.collect()
     }
 
     /// Which rows a slot has: bit n for row n.

@@ -1,8 +1,8 @@
 //! The files that sealed chunks go to, so that they need no memory.
 //!
-//! Chunks are frames, as in the log, and are read through a mapping. A file is full at
-//! [`FILE_BYTES_MAX`] or when the head is truncated, and is removed when all its chunks are in
-//! blocks. Nothing is synced here: the log keeps what is not synced (`Head::truncate_wal`). A
+//! Chunks are frames, as in the log, and are read through a mapping. A file has chunks of one
+//! block's span of time, because the block links the file; it is full at [`FILE_BYTES_MAX`] or when
+//! a block is written, and is removed when all its chunks are in blocks. Nothing is synced here: the log keeps what is not synced (`Head::truncate_wal`). A
 //! chunk that cannot be written stays in memory and is written later.
 
 use std::collections::BTreeMap;
@@ -15,13 +15,15 @@ use disk::{Disk, DiskFile, Mapping};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::chunk::ChunkHead;
+use crate::block::chunk_page::CHUNKS_HEADER;
 use crate::sync::Mutex;
 use crate::wal::frame::{self, Frames, Kind};
 
-/// First bytes of every file, the format's version last.
-const FILE_HEADER: &[u8; 8] = b"PMONCHK\x01";
 /// Small enough that old files go soon, large enough that there are few.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+/// Files that are written at a time: the span of now, the one before, and some that idle groups
+/// end in.
+const OPEN_FILES_MAX: usize = 4;
 
 /// A file of chunks.
 #[derive(Debug)]
@@ -67,6 +69,14 @@ impl Chunk {
         matches!(self.place, Place::File(..))
     }
 
+    /// The file that it is in, and where its payload begins there.
+    pub(crate) fn file(&self) -> Option<(&Path, u64)> {
+        match &self.place {
+            Place::File(file, range) => Some((&file.path, range.start as u64)),
+            Place::Memory(_) => None,
+        }
+    }
+
     /// Bytes that it holds in memory.
     pub(crate) fn memory_bytes(&self) -> usize {
         match &self.place {
@@ -84,6 +94,16 @@ pub(crate) struct ChunkBytes {
 }
 
 impl ChunkBytes {
+    /// Whether the frame of a chunk that lies in a file is as it was written.
+    pub(crate) fn is_intact(&self) -> bool {
+        let from = self.range.start.checked_sub(frame::HEADER_BYTES);
+        let found = from.and_then(|from| {
+            let frame = self.mapping.get(from..self.range.end)?;
+            Frames::new(frame, 0).next()
+        });
+        matches!(found, Some(Ok(frame)) if frame.payload.len() == self.range.len())
+    }
+
     /// Gives the memory that reading the chunk took back to the system.
     pub(crate) fn release(&self) {
         self.mapping.release(self.range.clone());
@@ -101,12 +121,27 @@ impl Deref for ChunkBytes {
 #[derive(Debug, Default)]
 struct Writer {
     number: u64,
-    length: u64,
-    file: Option<(Arc<dyn DiskFile>, Arc<ChunkFile>)>,
+    /// Files that chunks are added to, by span of time.
+    open: BTreeMap<i64, OpenFile>,
     unsynced: Vec<Arc<dyn DiskFile>>,
     dir_unsynced: bool,
     /// Where the last chunk of each file ends.
     ends: BTreeMap<u64, u64>,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    length: u64,
+    file: Arc<dyn DiskFile>,
+    chunk_file: Arc<ChunkFile>,
+}
+
+impl Writer {
+    /// Lets the next chunk of a span begin a new file.
+    fn close(&mut self, span: i64) {
+        let before = self.open.remove(&span);
+        self.unsynced.extend(before.map(|open| open.file));
+    }
 }
 
 /// All files of chunks.
@@ -114,6 +149,8 @@ struct Writer {
 pub(crate) struct ChunkFiles {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// How long a block's span is.
+    range_ms: i64,
     writer: Mutex<Writer>,
 }
 
@@ -128,11 +165,12 @@ pub(crate) struct FoundChunks {
 }
 
 impl ChunkFiles {
-    /// Files in `dir`, which exists.
-    pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf) -> ChunkFiles {
+    /// Files in `dir`, which exists, for blocks of `range_ms`.
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf, range_ms: i64) -> ChunkFiles {
         ChunkFiles {
             disk,
             dir,
+            range_ms,
             writer: Mutex::default(),
         }
     }
@@ -144,7 +182,7 @@ impl ChunkFiles {
 
     /// A chunk from the payload of a frame; written if the disk takes it.
     pub(crate) fn add(&self, frame: &[u8], head: ChunkHead) -> Chunk {
-        let place = match self.append(frame) {
+        let place = match self.append(frame, head.min_ms) {
             Ok((file, at)) => Place::File(file, at + frame::HEADER_BYTES..at + frame.len()),
             Err(error) => {
                 tracing::warn!(%error, "A chunk cannot be written and stays in memory");
@@ -164,40 +202,46 @@ impl ChunkFiles {
         let start = frame::begin(&mut frame, chunk.head.kind());
         frame.extend_from_slice(bytes);
         frame::finish(&mut frame, start);
-        let (file, at) = self.append(&frame)?;
+        let (file, at) = self.append(&frame, chunk.head.min_ms)?;
         let place = Place::File(file, at + frame::HEADER_BYTES..at + frame.len());
         let head = chunk.head.clone();
         Ok(Chunk { head, place })
     }
 
-    fn append(&self, frame: &[u8]) -> io::Result<(Arc<ChunkFile>, usize)> {
+    fn append(&self, frame: &[u8], min_ms: i64) -> io::Result<(Arc<ChunkFile>, usize)> {
         let mut writer = self.writer.lock();
-        let full = writer.length + frame.len() as u64 > FILE_BYTES_MAX;
-        let (file, chunk_file) = match &writer.file {
-            Some(open) if !full => open.clone(),
-            _ => self.begin_file(&mut writer)?,
-        };
-        let at = writer.length;
-        if let Err(error) = file.append(frame) {
-            if file.truncate(at).is_err() {
-                writer.file = None;
-                writer.unsynced.push(file);
+        let writer = &mut *writer;
+        let span = min_ms.div_euclid(self.range_ms);
+        let fits = |open: &OpenFile| open.length + frame.len() as u64 <= FILE_BYTES_MAX;
+        if !writer.open.get(&span).is_some_and(fits) {
+            self.begin_file(writer, span)?;
+        }
+        let open = writer.open.get_mut(&span);
+        let open = open.ok_or(io::ErrorKind::NotFound)?;
+        let at = open.length;
+        if let Err(error) = open.file.append(frame) {
+            if open.file.truncate(at).is_err() {
+                writer.close(span);
             }
             return Err(error);
         }
-        writer.length += frame.len() as u64;
-        let (number, end) = (chunk_file.number, writer.length);
-        writer.ends.insert(number, end);
-        Ok((chunk_file, at as usize))
+        open.length += frame.len() as u64;
+        writer.ends.insert(open.chunk_file.number, open.length);
+        Ok((Arc::clone(&open.chunk_file), at as usize))
     }
 
-    fn begin_file(&self, writer: &mut Writer) -> io::Result<(Arc<dyn DiskFile>, Arc<ChunkFile>)> {
-        let before = writer.file.take();
-        writer.unsynced.extend(before.map(|(file, _)| file));
+    /// Begins the file of a span of time.
+    fn begin_file(&self, writer: &mut Writer, span: i64) -> io::Result<()> {
+        writer.close(span);
+        while writer.open.len() >= OPEN_FILES_MAX
+            && let Some(&oldest) = writer.open.keys().next()
+        {
+            writer.close(oldest);
+        }
         let number = writer.number + 1;
         let path = self.dir.join(format!("{number:08}"));
         let file = self.disk.create(&path)?;
-        if let Err(error) = file.append(FILE_HEADER) {
+        if let Err(error) = file.append(CHUNKS_HEADER) {
             let _ = self.disk.remove_file(&path);
             return Err(error);
         }
@@ -207,17 +251,23 @@ impl ChunkFiles {
             mapping: Mutex::new(None),
         });
         writer.number = number;
-        writer.length = FILE_HEADER.len() as u64;
         writer.dir_unsynced = true;
-        writer.file = Some((Arc::clone(&file), Arc::clone(&chunk_file)));
-        Ok((file, chunk_file))
+        let open = OpenFile {
+            length: CHUNKS_HEADER.len() as u64,
+            file,
+            chunk_file,
+        };
+        writer.open.insert(span, open);
+        Ok(())
     }
 
-    /// Lets the next chunk begin a new file.
-    pub(crate) fn cut(&self) {
+    /// Lets the next chunks from before `end_ms` begin new files: those of now may be linked.
+    pub(crate) fn cut(&self, end_ms: i64) {
         let mut writer = self.writer.lock();
-        let before = writer.file.take();
-        writer.unsynced.extend(before.map(|(file, _)| file));
+        let end = end_ms.saturating_sub(1).div_euclid(self.range_ms);
+        while let Some((&span, _)) = writer.open.range(..=end).next() {
+            writer.close(span);
+        }
     }
 
     /// Brings all that was written to the medium.
@@ -225,7 +275,7 @@ impl ChunkFiles {
         let (files, dir) = {
             let mut writer = self.writer.lock();
             let mut files = std::mem::take(&mut writer.unsynced);
-            files.extend(writer.file.as_ref().map(|(file, _)| Arc::clone(file)));
+            files.extend(writer.open.values().map(|open| Arc::clone(&open.file)));
             (files, std::mem::take(&mut writer.dir_unsynced))
         };
         let mut result = Ok(());
@@ -238,7 +288,7 @@ impl ChunkFiles {
         if result.is_err() {
             let mut writer = self.writer.lock();
             writer.dir_unsynced |= dir;
-            writer.file = None;
+            writer.open.clear();
             writer.unsynced.extend(files);
         }
         result
@@ -284,9 +334,9 @@ impl ChunkFiles {
             }
         }
         let mut writer = self.writer.lock();
-        let current = writer.file.as_ref().map(|(_, file)| file.number);
+        used.extend(writer.open.values().map(|open| open.chunk_file.number));
         for number in self.numbers()? {
-            if !used.contains(&number) && Some(number) != current {
+            if !used.contains(&number) {
                 let path = self.dir.join(format!("{number:08}"));
                 self.disk.remove_file(&path)?;
                 writer.ends.remove(&number);
@@ -333,8 +383,8 @@ impl ChunkFiles {
         });
         let mut found = FoundChunks::default();
         let mut read = ReadPart::new(&mapping);
-        let mut end = FILE_HEADER.len();
-        for frame in Frames::new(&mapping, FILE_HEADER.len()) {
+        let mut end = CHUNKS_HEADER.len();
+        for frame in Frames::new(&mapping, CHUNKS_HEADER.len()) {
             if let Ok(frame) = &frame {
                 end = frame.at + frame.payload.len();
             }

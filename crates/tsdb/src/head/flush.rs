@@ -11,12 +11,12 @@ use model::Labels;
 use storage::{Samples, StorageError};
 
 use super::Head;
-use super::chunk_files::{Chunk, ChunkBytes};
 use super::delete::put_tombstones;
 use super::group::late::{Late, LateSamples, LateValue};
 use super::group::{GONE, Group, State};
 use super::index::FORGOTTEN;
-use crate::block::{BlockError, BlockSource, GroupInput, SeriesInput, Times};
+use super::link::{self, Piece};
+use crate::block::{BlockError, BlockSource, GroupInput, LinkedGroup, SeriesInput, Times};
 use crate::histograms::{TimedHistograms, item};
 use crate::merge::{Mark, fill_starts, merge_tail};
 use crate::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
@@ -31,13 +31,6 @@ const SERIES_PER_FRAME: usize = 10_000;
 /// Late samples in one record of a checkpoint.
 const LATE_PER_FRAME: usize = 10_000;
 
-/// A chunk that a block takes samples from.
-struct Piece {
-    chunk: Arc<Chunk>,
-    bytes: ChunkBytes,
-    times: Vec<i64>,
-}
-
 /// Gives a block its samples, group by group.
 pub(crate) struct HeadSource<'a> {
     head: &'a Head,
@@ -50,6 +43,9 @@ pub(crate) struct HeadSource<'a> {
     late: LateSamples,
     tombstones: Arc<Tombstones>,
     pieces: Vec<Piece>,
+    /// Whether the block may link chunk files.
+    links: bool,
+    linked: Option<LinkedGroup>,
     times: Vec<i64>,
     series: std::vec::IntoIter<(Labels, u32)>,
     /// What else there is of the series that was given last, the last first.
@@ -122,6 +118,8 @@ impl Head {
             late: LateSamples::default(),
             tombstones: Arc::default(),
             pieces: Vec::new(),
+            links: false,
+            linked: None,
             times: Vec::new(),
             series: Vec::new().into_iter(),
             more: Vec::new(),
@@ -143,7 +141,7 @@ impl Head {
     pub(crate) fn truncate(&self, before_ms: i64) {
         self.valid_ms.fetch_max(before_ms, SeqCst);
         self.seal_before(before_ms);
-        self.files.cut();
+        self.files.cut(before_ms);
         let mut dropped = 0;
         for group in self.all_groups() {
             let mut state = group.state.lock();
@@ -325,6 +323,13 @@ impl Head {
 }
 
 impl HeadSource<'_> {
+    /// Lets the block link chunk files, if the disk brings these to the medium.
+    pub(crate) fn linking(mut self) -> Self {
+        self.head.files.cut(self.max_ms + 1);
+        self.links = self.in_order && self.head.files.sync().is_ok();
+        self
+    }
+
     /// Gives up the chunks of the group before, and the memory that reading them took.
     fn release_pieces(&mut self) {
         self.pieces
@@ -360,10 +365,19 @@ impl HeadSource<'_> {
             let meets = self.in_order && span.meets(self.min_ms, self.max_ms);
             **id != GONE && (meets || !self.late.get(*slot).is_empty())
         });
-        let series = slots.map(|((id, _), slot)| (index.labels(*id), slot));
-        let mut series: Vec<_> = series.collect();
+        let series = slots.map(|((id, _), slot)| (slot, index.labels(*id)));
+        let series: Vec<_> = series.collect();
         drop(state);
         drop(index);
+        if self.links && self.tombstones.is_empty() && !self.has_late() {
+            let time = (self.min_ms, self.max_ms);
+            self.linked = link::link(&self.pieces, time, &series).map_err(source_error)?;
+            if self.linked.is_some() {
+                return Ok(true);
+            }
+        }
+        let by_labels = series.into_iter().map(|(slot, labels)| (labels, slot));
+        let mut series: Vec<_> = by_labels.collect();
         series.sort();
         self.series = series.into_iter();
         self.times.clear();
@@ -375,6 +389,13 @@ impl HeadSource<'_> {
         self.times.sort_unstable();
         self.times.dedup();
         Ok(true)
+    }
+
+    /// Whether the group has late samples in the time.
+    fn has_late(&self) -> bool {
+        let time = self.min_ms..=self.max_ms;
+        let mut all = self.late.iter().flat_map(|(_, column)| column.iter());
+        all.any(|late| time.contains(&late.at_ms))
     }
 
     /// Reads a slot: the rows into `self.samples`, the rest into `self.more`.
@@ -509,6 +530,10 @@ impl BlockSource for HeadSource<'_> {
             }
         }
         Ok(false)
+    }
+
+    fn linked(&mut self) -> Option<LinkedGroup> {
+        self.linked.take()
     }
 
     fn next_series(&mut self, series: &mut SeriesInput) -> Result<bool, BlockError> {

@@ -25,6 +25,7 @@ mod histograms;
 mod index;
 mod late;
 mod limits;
+mod link;
 mod memory;
 mod postings;
 mod replay;
@@ -142,7 +143,7 @@ impl Head {
             index: RwLock::default(),
             groups: RwLock::default(),
             wal: Wal::new(Arc::clone(disk), wal, segment_bytes_max),
-            files: ChunkFiles::new(Arc::clone(disk), chunks),
+            files: ChunkFiles::new(Arc::clone(disk), chunks, range_ms),
             gate: SeriesGate::new(limits),
             range_ms,
             late_window_ms: AtomicI64::new(0),

@@ -1,0 +1,202 @@
+//! Pages of linked groups: the columns of up to 64 slots of a chunk, as sealing wrote them.
+//!
+//! A chunk of the head has its columns in the order of slots (`docs/formats/wal.md`), each with a
+//! length, a bitmap of its rows if it lacks some, and values as [`codec::floats`] writes them. A
+//! block of the head takes them as they are: its pages are stretches of the chunk, and what they
+//! lack against other pages, a checksum and times, is in the tables and in the chunk's head.
+//! Reading one column needs no other, and finding all of a page costs a look at 64 lengths.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use codec::DecodeError;
+use codec::floats;
+use codec::varint::Reader;
+use model::Labels;
+
+/// First bytes of every file of chunks, the format's version last.
+pub(crate) const CHUNKS_HEADER: &[u8; 8] = b"PMONCHK\x01";
+/// Slots of a page.
+pub(crate) const PAGE_SLOTS: usize = 64;
+/// A chunk has at most so many rows, so that a slot's rows fit one `u128`.
+pub(crate) const ROWS_MAX: usize = 120;
+
+/// Samples of a group that a block takes as they are.
+#[derive(Debug, Default)]
+pub struct LinkedGroup {
+    /// Slots that have samples, ascending, with the labels of their series.
+    pub(crate) series: Vec<(u32, Labels)>,
+    /// In order of time.
+    pub(crate) chunks: Vec<LinkedChunk>,
+}
+
+/// One chunk.
+#[derive(Debug)]
+pub(crate) struct LinkedChunk {
+    /// The file that it lies in, synced.
+    pub(crate) path: PathBuf,
+    pub(crate) times: Vec<i64>,
+    /// Where the encoded times are in the file.
+    pub(crate) times_at: Range<u64>,
+    pub(crate) times_check: u32,
+    /// One for every 64 slots.
+    pub(crate) pages: Vec<LinkedPage>,
+}
+
+/// The columns of 64 slots of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LinkedPage {
+    /// Where they are in the file.
+    pub(crate) at: Range<u64>,
+    pub(crate) check: u32,
+    /// Which of the slots have samples, and how many all have together.
+    pub(crate) present: u64,
+    pub(crate) samples: u64,
+}
+
+impl LinkedPage {
+    /// The page of these bytes, which lie in the file from `at` on.
+    pub(crate) fn of(bytes: &[u8], at: u64, rows: usize) -> Result<LinkedPage, DecodeError> {
+        let mut page = LinkedPage {
+            at: at..at + bytes.len() as u64,
+            check: crc32c::crc32c(bytes),
+            present: 0,
+            samples: 0,
+        };
+        let mut reader = Reader::new(bytes);
+        for slot in 0..PAGE_SLOTS {
+            if reader.is_empty() {
+                return Ok(page);
+            }
+            if let Some((rows, _)) = read_column(&mut reader, rows)? {
+                page.present |= 1 << slot;
+                page.samples += u64::from(rows.count_ones());
+            }
+        }
+        match reader.is_empty() {
+            true => Ok(page),
+            false => Err(DecodeError("columns")),
+        }
+    }
+}
+
+/// Reads a column: which rows it has, bit n for row n, and its encoded values; `None` if it has
+/// nothing.
+pub(crate) fn read_column<'a>(
+    reader: &mut Reader<'a>,
+    rows: usize,
+) -> Result<Option<(u128, &'a [u8])>, DecodeError> {
+    let header = reader.varint()?;
+    if header == 0 {
+        return Ok(None);
+    }
+    if !(1..=ROWS_MAX).contains(&rows) {
+        return Err(DecodeError("rows"));
+    }
+    let length = usize::try_from(header >> 1).map_err(|_| DecodeError("length"))?;
+    let mut column = Reader::new(reader.take(length)?);
+    let all = u128::MAX >> (128 - rows);
+    if header & 1 == 0 {
+        return Ok(Some((all, column.rest())));
+    }
+    let mut present = [0; 16];
+    let bitmap = column.take(rows.div_ceil(8))?;
+    present[..bitmap.len()].copy_from_slice(bitmap);
+    Ok(Some((u128::from_le_bytes(present) & all, column.rest())))
+}
+
+/// Where the values of each column that is there lie in a page.
+#[derive(Debug)]
+pub(crate) struct ChunkPage(Box<[(u32, u32)]>);
+
+impl ChunkPage {
+    /// Finds the columns that are there; `each` gets to know the rows of each in turn.
+    pub(crate) fn parse(
+        bytes: &[u8],
+        rows: usize,
+        mut each: impl FnMut(u128),
+    ) -> Result<ChunkPage, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let mut columns = Vec::with_capacity(PAGE_SLOTS);
+        let mut slots = 0;
+        while !reader.is_empty() {
+            slots += 1;
+            if slots > PAGE_SLOTS {
+                return Err(DecodeError("columns"));
+            }
+            if let Some((present, values)) = read_column(&mut reader, rows)? {
+                each(present);
+                let end = bytes.len() - reader.rest().len();
+                columns.push(((end - values.len()) as u32, end as u32));
+            }
+        }
+        Ok(ChunkPage(columns.into()))
+    }
+
+    /// How many columns are there.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn size_bytes(&self) -> usize {
+        16 + 8 * self.0.len()
+    }
+
+    /// Appends the `count` values of a column that is there.
+    pub(crate) fn decode(
+        &self,
+        bytes: &[u8],
+        (column, count): (usize, usize),
+        scratch: &mut floats::DecodeScratch,
+        out: &mut Vec<f64>,
+    ) -> Result<(), DecodeError> {
+        let &(from, to) = self.0.get(column).ok_or(DecodeError("member"))?;
+        let values = bytes.get(from as usize..to as usize);
+        let mut reader = Reader::new(values.ok_or(DecodeError("length"))?);
+        floats::decode(&mut reader, count, scratch, out)
+    }
+}
+
+/// The runs of bits that are set: first and end of each.
+pub(crate) fn runs_of(mut rows: u128) -> Box<[(u32, u32)]> {
+    let mut runs = Vec::new();
+    let mut at = 0;
+    while rows != 0 {
+        let gap = rows.trailing_zeros();
+        rows >>= gap;
+        let length = rows.trailing_ones();
+        runs.push((at + gap, at + gap + length));
+        at += gap + length;
+        rows = rows.checked_shr(length).unwrap_or(0);
+    }
+    runs.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_become_runs() {
+        for (bits, want) in [
+            (0, &[][..]),
+            (1, &[(0, 1)]),
+            (0b1011_0110, &[(1, 3), (4, 6), (7, 8)]),
+            (u128::MAX, &[(0, 128)]),
+            (1 << 127, &[(127, 128)]),
+        ] {
+            assert_eq!(&*runs_of(bits), want, "{bits:b}");
+        }
+    }
+
+    #[test]
+    fn pages_have_no_more_than_64_columns() {
+        let page = LinkedPage::of(&[0; PAGE_SLOTS], 7, 1).unwrap();
+        assert_eq!((page.present, page.samples, page.at), (0, 0, 7..71));
+        assert!(LinkedPage::of(&[0; PAGE_SLOTS + 1], 7, 1).is_err());
+        assert!(ChunkPage::parse(&[0; PAGE_SLOTS + 1], 1, |_| ()).is_err());
+        // A chunk without rows has no columns.
+        assert!(LinkedPage::of(&[2, 0], 0, 0).is_err());
+    }
+}
