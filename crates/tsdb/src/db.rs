@@ -726,4 +726,6 @@ impl StorageStatus for Db {
 }
 
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod tests;
