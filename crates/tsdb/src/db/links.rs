@@ -146,7 +146,7 @@ fn a_block_takes_chunks_as_they_are_and_a_merge_writes_them_anew() {
     assert_eq!(dump(&db), want);
     db.snapshot("copy", true).unwrap();
     let copy = Path::new("/data/snapshots/copy");
-    let copies = disk.list(&copy).unwrap();
+    let copies = disk.list(copy).unwrap();
     let of_copy = disk.list(&copy.join(&copies[0].name)).unwrap();
     assert!(
         of_copy.iter().any(|entry| entry.name == "chunks.1"),
