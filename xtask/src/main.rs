@@ -32,7 +32,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench restart      how long a crash and a clean stop blind a server: --hosts --containers --churn
                      --interval --rows --against prometheus
   bench query        dashboards' queries over hours of a fleet: --hosts --containers --hours --runs
-                     --against prometheus
+                     --keep FOLDER (data for the next run) --against prometheus,victoriametrics
   bench storage      bytes a sample and a series, look-ups: --hosts --scrapes --recording FOLDER
                      --record-seconds (0: nothing recorded) --against prometheus,victoriametrics
   record             scrape real pages for `bench storage`: --targets name=url,... --interval-ms
@@ -229,6 +229,11 @@ fn prometheus() -> String {
     std::env::var("PROMETHEUS").unwrap_or_else(|_| "prometheus".to_owned())
 }
 
+/// The VictoriaMetrics to compare with: `VICTORIAMETRICS`, or the one on the path.
+fn victoriametrics() -> String {
+    std::env::var("VICTORIAMETRICS").unwrap_or_else(|_| "victoria-metrics".to_owned())
+}
+
 fn compare() -> anyhow::Result<()> {
     let prometheus = prometheus();
     if !has(&prometheus) {
@@ -292,15 +297,21 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     let promontory = server(profile)?.display().to_string();
     let mut all = vec!["--promontory", &promontory];
     let prometheus = prometheus();
+    let victoriametrics = victoriametrics();
     let mut rest = rest.iter().map(String::as_str);
     while let Some(argument) = rest.next() {
         if argument != "--against" {
             all.push(argument);
             continue;
         }
-        match rest.next() {
-            Some("prometheus") => all.extend(["--prometheus", &prometheus]),
-            other => bail!("--against takes `prometheus`, not {other:?}"),
+        for peer in rest.next().context("--against needs names")?.split(',') {
+            match peer {
+                "prometheus" => all.extend(["--prometheus", &prometheus]),
+                "victoriametrics" if what == "query" => {
+                    all.extend(["--victoriametrics", &victoriametrics]);
+                }
+                other => bail!("bench {what} cannot be run against {other}"),
+            }
         }
     }
     bench_binary(what, &all)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use bench::backfill::{self, WINDOW_MS};
+use bench::backfill::{self, Places, WINDOW_MS};
 use bench::fleet::FleetOptions;
 use clock::ManualClock;
 use promql::{Engine, EngineOptions, QueryOptions};
@@ -37,10 +37,12 @@ fn main() -> anyhow::Result<()> {
             ..FleetOptions::default()
         };
         let windows = hours * 3_600_000 / WINDOW_MS;
-        println!(
-            "{:?}",
-            backfill::fill(&fleet, END_MS, windows, folder, None)?
-        );
+        let places = Places {
+            promontory: folder,
+            prometheus: None,
+            victoriametrics: None,
+        };
+        println!("{:?}", backfill::fill(&fleet, END_MS, windows, places)?);
     }
     let clock: clock::SharedClock = ManualClock::at_ms(END_MS);
     let registry = telemetry::Registry::new(Arc::clone(&clock));

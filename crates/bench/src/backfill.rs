@@ -1,7 +1,8 @@
-//! The same hours of a fleet's samples as Promontory's and as Prometheus's data folder.
+//! The same hours of a fleet's samples as Promontory's and as Prometheus's data folder, and in a
+//! VictoriaMetrics that runs.
 //!
-//! Samples go into Promontory by its library, under a clock that moves with them, and into
-//! Prometheus as blocks. They are made two hours at a time, which is what a block spans; that
+//! Samples go into Promontory by its library, under a clock that moves with them, into Prometheus
+//! as blocks, and into VictoriaMetrics by its import of JSON lines, 480 samples a line. They are made two hours at a time, which is what a block spans; that
 //! bounds memory to 8 bytes a sample of two hours.
 //!
 //! Besides what Telegraf shows, every host has a web service: requests by handler and code, and
@@ -10,7 +11,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clock::ManualClock;
 use fastrand::Rng;
 use model::{Labels, LabelsBuilder};
@@ -19,6 +20,7 @@ use storage::{Appender as _, Batch, GroupId, Sample, SeriesRef};
 use tsdb::{Db, Options};
 
 use crate::fleet::{FleetOptions, Host};
+use crate::import;
 
 /// Time between two samples of a series.
 pub const INTERVAL_MS: i64 = 15_000;
@@ -39,17 +41,32 @@ pub struct Filled {
     pub prometheus_bytes: u64,
 }
 
-/// Fills the folders with `windows` times two hours that end at `end_ms`.
+/// Where samples go.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// Promontory's folder.
+    pub promontory: &'a Path,
+    /// Prometheus's folder.
+    pub prometheus: Option<&'a Path>,
+    /// Where a VictoriaMetrics answers.
+    pub victoriametrics: Option<&'a str>,
+}
+
+/// Fills the places with `windows` times two hours that end at `end_ms`.
 ///
 /// # Errors
-/// If a folder cannot be written.
+/// If a folder cannot be written, or VictoriaMetrics refuses.
 pub fn fill(
     options: &FleetOptions,
     end_ms: i64,
     windows: i64,
-    promontory: &Path,
-    prometheus: Option<&Path>,
+    places: Places<'_>,
 ) -> anyhow::Result<Filled> {
+    let Places {
+        promontory,
+        prometheus,
+        victoriametrics,
+    } = places;
     ensure!(options.churn == 0.0, "series must stay the same");
     let start_ms = end_ms - windows * WINDOW_MS;
     let clock = ManualClock::at_ms(start_ms);
@@ -67,9 +84,18 @@ pub fn fill(
             }
         }
         db.maintain();
-        if let Some(folder) = prometheus {
-            write_block(&targets, &order, from_ms, folder)?;
-        }
+        std::thread::scope(|scope| {
+            let importing = victoriametrics
+                .map(|address| scope.spawn(|| import_window(&targets, from_ms, address)));
+            if let Some(folder) = prometheus {
+                write_block(&targets, &order, from_ms, folder)?;
+            }
+            match importing.map(std::thread::ScopedJoinHandle::join) {
+                Some(Err(_)) => bail!("the import panicked"),
+                Some(Ok(result)) => result,
+                None => Ok(()),
+            }
+        })?;
         for target in &mut targets {
             target.columns.iter_mut().for_each(Vec::clear);
         }
@@ -186,6 +212,15 @@ fn write_block(
     Ok(())
 }
 
+fn import_window(targets: &[Target], from_ms: i64, address: &str) -> anyhow::Result<()> {
+    for target in targets {
+        let times = (0..ROWS).map(|row| from_ms + target.phase_ms + row * INTERVAL_MS);
+        let series = target.labels.iter().zip(&target.columns);
+        import::post(address, times, series)?;
+    }
+    Ok(())
+}
+
 const HANDLERS: [&str; 4] = ["/", "/api/items", "/api/orders", "/static"];
 const CODES: [&str; 3] = ["200", "404", "500"];
 const BOUNDS: [&str; 11] = [
@@ -264,7 +299,12 @@ mod tests {
             ..FleetOptions::default()
         };
         let end_ms = 1_700_006_400_000;
-        let filled = fill(&options, end_ms, 2, ours.path(), Some(theirs.path())).unwrap();
+        let places = Places {
+            promontory: ours.path(),
+            prometheus: Some(theirs.path()),
+            victoriametrics: None,
+        };
+        let filled = fill(&options, end_ms, 2, places).unwrap();
         assert_eq!(filled.samples, filled.series * 960);
 
         let folders = promblock::DataDir::open(&disk::RealDisk, theirs.path()).unwrap();

@@ -10,6 +10,7 @@ pub mod compare;
 pub mod e2e;
 pub mod fleet;
 pub mod generated;
+mod import;
 pub mod ingest;
 pub mod migrate;
 mod page;

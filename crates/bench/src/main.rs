@@ -193,16 +193,22 @@ impl Options {
     }
 
     fn query(&mut self) -> anyhow::Result<QueryOptions> {
-        let small = FleetOptions {
-            hosts: 40,
+        let full = FleetOptions {
+            hosts: query::HOSTS_FULL,
             ..FleetOptions::default()
         };
-        Ok(QueryOptions {
-            fleet: self.fleet(small)?,
-            hours: self.number("hours", 4)?,
+        let mut options = QueryOptions {
+            fleet: self.fleet(full)?,
+            hours: self.number("hours", query::HOURS_FULL)?,
             runs: self.number("runs", 7)?,
+            keep: self.path("keep").ok(),
             servers: self.servers()?,
-        })
+        };
+        if let Ok(binary) = self.path("victoriametrics") {
+            let name = query::VICTORIAMETRICS.to_owned();
+            options.servers.push((name, binary));
+        }
+        Ok(options)
     }
 
     fn storage(&mut self) -> anyhow::Result<StorageOptions> {

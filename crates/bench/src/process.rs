@@ -133,6 +133,16 @@ impl Server {
         usage_of(self.pid())
     }
 
+    /// Makes [`Usage::rss_peak_bytes`] begin anew at what is resident now.
+    ///
+    /// # Errors
+    /// If the process is gone or another user's.
+    pub fn reset_peak(&self) -> anyhow::Result<()> {
+        let path = format!("/proc/{}/clear_refs", self.pid());
+        // What the kernel takes 5 for: proc(5).
+        std::fs::write(&path, "5").with_context(|| format!("write {path}"))
+    }
+
     /// Ends it without warning, as a crash would.
     ///
     /// # Errors

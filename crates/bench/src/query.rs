@@ -1,25 +1,43 @@
 //! `cargo xtask bench query`: how long the queries of dashboards and alerts take.
 //!
-//! Both servers start on the same samples, in blocks and, ours, in the head; neither merges
-//! blocks meanwhile, and neither scrapes. A query is asked once to see that the answers are equal,
-//! and then by turns, each server the same number of times; its figure is the median, from the
-//! request to the last byte of the answer.
+//! All servers have the same samples: Promontory in blocks and, the last two hours, in the head;
+//! Prometheus all in blocks, which spares it a head to look through; VictoriaMetrics imported and
+//! merged. None scrapes or merges meanwhile, and the cache of answers that VictoriaMetrics has is
+//! off.
+//!
+//! Every query meets servers that were just started, so that none pays for what another query
+//! left behind. It is asked once to see that the answers are equal (VictoriaMetrics
+//! extrapolates in another way by design; of its answer only the series are counted), and then by
+//! turns, each server the same number of times. Time is the median, from the request to the last
+//! byte of the answer; memory is the median of how far the process rose above what was resident
+//! after its start, mapped files included; CPU time is the mean.
+
+mod data;
+mod report;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use crate::ask::{encode, now_ms};
-use crate::backfill::{self, WINDOW_MS};
+use crate::ask::encode;
+use crate::backfill::INTERVAL_MS;
 use crate::compare::difference;
 use crate::fleet::FleetOptions;
 use crate::process::{Server, free_address, get_timed};
+use crate::storage::peers::wait_for_health;
 
 /// The queries, one a line.
 const QUERIES: &str = include_str!("../queries/dashboards.txt");
+
+/// How the server is called that is not compared by value.
+pub const VICTORIAMETRICS: &str = "victoriametrics";
+/// Hosts whose series are 400,000.
+pub const HOSTS_FULL: usize = 428;
+/// Hours that the goals are about.
+pub const HOURS_FULL: i64 = 6;
 
 /// Sums of floats in another order differ in the last digits.
 const RELATIVE_TOLERANCE: f64 = 1e-9;
@@ -28,6 +46,8 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// Resolution of a dashboard.
 const STEP_S: i64 = 60;
 const WIDE_STEPS: i64 = 40;
+/// How long before the end of the data queries end, about.
+const BEFORE_END_MS: i64 = 3_000;
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -38,8 +58,23 @@ pub struct QueryOptions {
     pub hours: i64,
     /// How often each query is timed.
     pub runs: usize,
+    /// Where the data are kept for the next run; else they are made anew and removed.
+    pub keep: Option<PathBuf>,
     /// Servers to run: name and binary. The first is Promontory.
     pub servers: Vec<(String, PathBuf)>,
+}
+
+/// What one server took for one query.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Median time.
+    pub time: Duration,
+    /// Mean CPU time; the kernel counts hundredths of a second.
+    pub cpu_s: f64,
+    /// Median of the most that was resident above what was after the start.
+    pub memory_bytes: u64,
+    /// Series in its answer.
+    pub series: usize,
 }
 
 /// The figures of one query.
@@ -47,10 +82,8 @@ pub struct QueryOptions {
 pub struct QueryResult {
     /// As it stands in the list.
     pub query: String,
-    /// Series in the answer.
-    pub series: usize,
-    /// Median times, a server each.
-    pub medians: Vec<Duration>,
+    /// A server each; `None` for a peer that refuses the query.
+    pub costs: Vec<Option<Cost>>,
     /// What differs between the answers.
     pub difference: Option<String>,
 }
@@ -58,7 +91,7 @@ pub struct QueryResult {
 /// Fills data folders, asks, and writes a table to `out`.
 ///
 /// # Errors
-/// If a folder cannot be filled, a server cannot be run, or a query fails.
+/// If a folder cannot be filled, a server cannot be run, or Promontory refuses a query.
 pub async fn run(options: &QueryOptions, out: &mut impl Write) -> anyhow::Result<Vec<QueryResult>> {
     ensure!(
         options.hours >= 2 && options.hours % 2 == 0,
@@ -66,82 +99,96 @@ pub async fn run(options: &QueryOptions, out: &mut impl Write) -> anyhow::Result
     );
     ensure!(options.runs > 0, "--runs must not be 0");
     let scratch = tempfile::tempdir().context("make a scratch folder")?;
-    let end_ms = now_ms().div_euclid(WINDOW_MS) * WINDOW_MS;
-    let folder = |at: usize| Some(scratch.path().join(&options.servers.get(at)?.0));
-    let (ours, theirs) = (folder(0).context("no server")?, folder(1));
-    let (fleet, windows) = (options.fleet.clone(), options.hours * 3_600_000 / WINDOW_MS);
-    let filling = tokio::task::spawn_blocking(move || {
-        backfill::fill(&fleet, end_ms, windows, &ours, theirs.as_deref())
-    });
-    let filled = filling.await??;
-    writeln!(
-        out,
-        "{} series, {} samples in {} hours; bytes a sample, log included: {:.2} in Promontory, {:.2} in Prometheus",
-        filled.series,
-        filled.samples,
-        options.hours,
-        filled.promontory_bytes as f64 / filled.samples as f64,
-        filled.prometheus_bytes as f64 / filled.samples as f64,
+    let folder = options.keep.as_deref().unwrap_or(scratch.path());
+    let data = data::prepare(options, folder, out).await?;
+    std::fs::write(
+        folder.join("prometheus.yml"),
+        "global:\n  scrape_interval: 15s\n",
     )?;
-    let config = scratch.path().join("prometheus.yml");
-    std::fs::write(&config, "global:\n  scrape_interval: 15s\n")?;
-    let mut servers = Vec::new();
-    for (name, binary) in &options.servers {
-        let address = free_address()?;
-        let arguments = [
-            format!("--config.file={}", config.display()),
-            format!(
-                "--storage.tsdb.path={}",
-                scratch.path().join(name).display()
-            ),
-            format!("--web.listen-address={address}"),
-            "--storage.tsdb.min-block-duration=2h".to_owned(),
-            "--storage.tsdb.max-block-duration=2h".to_owned(),
-            "--log.level=warn".to_owned(),
-        ];
-        let log = scratch.path().join(format!("{name}.log"));
-        let mut server = Server::start(name, binary, &arguments, &address, &log)?;
-        server.wait_ready(TIMEOUT).await?;
-        servers.push(server);
-    }
 
     let mut results = Vec::new();
-    header(out, options)?;
+    report::header(out, options)?;
     for line in QUERIES.lines() {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let path = path(line, end_ms, options.hours)?;
-        let result = time_one(&servers, line, &path, options.runs).await?;
-        row(out, &result)?;
+        let path = path(
+            line,
+            query_end_ms(data.end_ms, &options.fleet),
+            options.hours,
+        )?;
+        let mut servers = Vec::new();
+        for (name, binary) in &options.servers {
+            servers.push(start(name, binary, folder).await?);
+        }
+        let result = time_one(&servers, line, &path, options.runs, out).await?;
+        report::row(out, &result)?;
         results.push(result);
     }
-    footer(out, &servers, &results)?;
+    report::footer(out, options, &results, data.series)?;
     Ok(results)
+}
+
+/// A server over its part of the data, ready to answer.
+async fn start(name: &str, binary: &Path, folder: &Path) -> anyhow::Result<Server> {
+    let address = free_address()?;
+    let log = folder.join(format!("{name}.log"));
+    let own = folder.join(name);
+    if name == VICTORIAMETRICS {
+        let arguments = data::victoriametrics_arguments(&own, &address);
+        let mut server = Server::start(name, binary, &arguments, &address, &log)?;
+        wait_for_health(&mut server).await?;
+        return Ok(server);
+    }
+    let arguments = [
+        format!("--config.file={}", folder.join("prometheus.yml").display()),
+        format!("--storage.tsdb.path={}", own.display()),
+        format!("--web.listen-address={address}"),
+        "--storage.tsdb.min-block-duration=2h".to_owned(),
+        "--storage.tsdb.max-block-duration=2h".to_owned(),
+        "--storage.tsdb.retention.time=100y".to_owned(),
+        "--log.level=warn".to_owned(),
+    ];
+    let mut server = Server::start(name, binary, &arguments, &address, &log)?;
+    server.wait_ready(TIMEOUT).await?;
+    Ok(server)
+}
+
+/// When queries end: off the grid of samples, at which versions before 3 begin their windows
+/// elsewhere. All steps are whole seconds, so it is enough that the milliseconds are nobody's.
+fn query_end_ms(data_end_ms: i64, fleet: &FleetOptions) -> i64 {
+    let hosts = fleet.hosts as i64;
+    let taken = |ms: i64| (0..hosts).any(|host| (INTERVAL_MS * host / hosts - ms) % 1_000 == 0);
+    let off_ms = (17..1_000).find(|&ms| !taken(ms)).unwrap_or(17);
+    data_end_ms - BEFORE_END_MS + off_ms
 }
 
 /// What to ask for a line of the list.
 fn path(line: &str, end_ms: i64, hours: i64) -> anyhow::Result<String> {
     let (kind, query) = line.split_once(' ').context("a kind and a query")?;
-    // Off the grid of samples.
-    let end_s = end_ms / 1000 - 3;
+    let seconds = |ms: i64| format!("{}.{:03}", ms / 1_000, ms % 1_000);
+    let (query, end) = (encode(query), seconds(end_ms));
     let span_s = (hours - 1) * 3600;
     let step_s = match kind {
-        "instant" => {
-            return Ok(format!(
-                "/api/v1/query?query={}&time={end_s}",
-                encode(query)
-            ));
-        }
+        "instant" => return Ok(format!("/api/v1/query?query={query}&time={end}")),
         "range" => STEP_S,
         "wide" => span_s / (WIDE_STEPS - 1),
         _ => bail!("unknown kind of query: {line}"),
     };
-    let start_s = end_s - span_s / step_s * step_s;
+    let start = seconds(end_ms - span_s / step_s * step_s * 1_000);
     Ok(format!(
-        "/api/v1/query_range?query={}&start={start_s}&end={end_s}&step={step_s}",
-        encode(query)
+        "/api/v1/query_range?query={query}&start={start}&end={end}&step={step_s}"
     ))
+}
+
+/// Figures of one server that are not summed up yet.
+#[derive(Debug, Default)]
+struct Taken {
+    times: Vec<Duration>,
+    peaks: Vec<u64>,
+    resident_before: u64,
+    cpu_before_s: f64,
+    answer: Option<Value>,
 }
 
 async fn time_one(
@@ -149,85 +196,70 @@ async fn time_one(
     line: &str,
     path: &str,
     runs: usize,
+    out: &mut impl Write,
 ) -> anyhow::Result<QueryResult> {
-    let mut answers = Vec::new();
-    for server in servers {
+    let mut taken = Vec::new();
+    for (at, server) in servers.iter().enumerate() {
+        let resident_before = server.usage()?.rss_bytes;
         let (_, status, body) = get_timed(&format!("{}{path}", server.url), TIMEOUT).await?;
-        ensure!(status == 200, "{} answers {line} with {body}", server.name);
-        answers.push(serde_json::from_str::<Value>(&body)?);
+        ensure!(at > 0 || status == 200, "{line} is answered with {body}");
+        let mut answer = None;
+        match status {
+            200 => answer = Some(serde_json::from_str::<Value>(&body)?),
+            _ => writeln!(out, "    {} refuses: {}", server.name, body.trim_end())?,
+        }
+        taken.push(Taken {
+            answer,
+            resident_before,
+            cpu_before_s: server.usage()?.cpu_s,
+            ..Taken::default()
+        });
     }
-    let mut times = vec![Vec::new(); servers.len()];
     for _ in 0..runs {
-        for (server, times) in servers.iter().zip(&mut times) {
+        for (server, taken) in servers.iter().zip(&mut taken) {
+            if taken.answer.is_none() {
+                continue;
+            }
+            server.reset_peak()?;
             let (took, ..) = get_timed(&format!("{}{path}", server.url), TIMEOUT).await?;
-            times.push(took);
+            let peak = server.usage()?.rss_peak_bytes;
+            taken.times.push(took);
+            taken.peaks.push(peak.saturating_sub(taken.resident_before));
         }
     }
-    let median = |mut times: Vec<Duration>| {
-        times.sort_unstable();
-        times[times.len() / 2]
-    };
-    let first = &answers[0];
+    let mut costs = Vec::new();
+    for (server, taken) in servers.iter().zip(&mut taken) {
+        let Some(answer) = &taken.answer else {
+            costs.push(None);
+            continue;
+        };
+        costs.push(Some(Cost {
+            time: median(&mut taken.times),
+            cpu_s: (server.usage()?.cpu_s - taken.cpu_before_s) / runs as f64,
+            memory_bytes: median(&mut taken.peaks),
+            series: series_count(answer),
+        }));
+    }
+    let first = taken[0].answer.clone().unwrap_or_default();
+    let others = servers.iter().zip(&taken).skip(1);
+    let compared = others.filter(|(server, _)| server.name != VICTORIAMETRICS);
+    let difference = compared
+        .filter_map(|(_, taken)| taken.answer.as_ref())
+        .find_map(|other| difference(&first, other, RELATIVE_TOLERANCE));
     Ok(QueryResult {
         query: line.to_owned(),
-        series: first["data"]["result"].as_array().map_or(0, Vec::len),
-        medians: times.into_iter().map(median).collect(),
-        difference: answers
-            .iter()
-            .skip(1)
-            .find_map(|other| difference(first, other, RELATIVE_TOLERANCE)),
+        costs,
+        difference,
     })
 }
 
-fn header(out: &mut impl Write, options: &QueryOptions) -> std::io::Result<()> {
-    for (name, _) in &options.servers {
-        write!(out, "{:>13} ", format!("{name} ms"))?;
-    }
-    writeln!(out, "{:>7} {:>7}  query", "ratio", "series")
+fn series_count(answer: &Value) -> usize {
+    answer["data"]["result"].as_array().map_or(0, Vec::len)
 }
 
-fn row(out: &mut impl Write, result: &QueryResult) -> std::io::Result<()> {
-    for median in &result.medians {
-        write!(out, "{:>13.1} ", median.as_secs_f64() * 1e3)?;
-    }
-    let ratio = ratio(result).map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}"));
-    writeln!(out, "{ratio:>7} {:>7}  {}", result.series, result.query)?;
-    if let Some(difference) = &result.difference {
-        writeln!(out, "    DIFFERENT {difference}")?;
-    }
-    Ok(())
-}
-
-/// How many times longer the other server takes.
-fn ratio(result: &QueryResult) -> Option<f64> {
-    let [ours, theirs, ..] = result.medians.as_slice() else {
-        return None;
-    };
-    Some(theirs.as_secs_f64() / ours.as_secs_f64())
-}
-
-fn footer(out: &mut impl Write, servers: &[Server], results: &[QueryResult]) -> anyhow::Result<()> {
-    for server in servers {
-        let peak_mb = server.usage()?.rss_peak_bytes as f64 / 1e6;
-        writeln!(out, "{}: peak memory {peak_mb:.0} MB", server.name)?;
-    }
-    let ratios: Vec<f64> = results.iter().filter_map(ratio).collect();
-    if !ratios.is_empty() {
-        let mean = (ratios.iter().map(|r| r.ln()).sum::<f64>() / ratios.len() as f64).exp();
-        let worst = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-        writeln!(
-            out,
-            "{} queries: geometric mean of the ratios {mean:.1}, smallest {worst:.1}",
-            ratios.len()
-        )?;
-    }
-    let different = results.iter().filter(|r| r.difference.is_some()).count();
-    writeln!(
-        out,
-        "{} answers equal, {different} different",
-        results.len() - different
-    )?;
-    Ok(())
+fn median<T: Ord + Copy>(values: &mut [T]) -> T {
+    values.sort_unstable();
+    values[values.len() / 2]
 }
 
 #[cfg(test)]
@@ -252,7 +284,23 @@ mod tests {
 
     #[test]
     fn ranges_have_the_steps_that_they_say() {
-        let path = path("wide up", 4 * 3_600_000, 4).unwrap();
-        assert!(path.ends_with("&start=3633&end=14397&step=276"), "{path}");
+        let path = path("wide up", 4 * 3_600_000 - 2_983, 4).unwrap();
+        let wanted = "&start=3633.017&end=14397.017&step=276";
+        assert!(path.ends_with(wanted), "{path}");
+    }
+
+    #[test]
+    fn no_sample_stands_at_the_edge_of_a_window() {
+        for hosts in [1, 40, 428, 450] {
+            let fleet = FleetOptions {
+                hosts,
+                ..FleetOptions::default()
+            };
+            let end_ms = query_end_ms(7_200_000, &fleet);
+            for host in 0..hosts as i64 {
+                let phase_ms = INTERVAL_MS * host / hosts as i64;
+                assert_ne!((end_ms - phase_ms) % 1_000, 0, "{hosts} {host}");
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ mod index;
 mod noise;
 mod order;
 mod ours;
-mod peers;
+pub(crate) mod peers;
 mod rates;
 pub mod record;
 mod recorded;

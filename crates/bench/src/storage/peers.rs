@@ -138,11 +138,7 @@ pub(super) async fn victoriametrics(
         import(&address, target).await?;
     }
     let within = Duration::from_secs(120);
-    for path in ["/internal/force_flush", "/internal/force_merge"] {
-        let (status, body) = get_within(&format!("{}{path}", server.url), within).await?;
-        ensure!(status == 200, "{path}: {status} {body}");
-    }
-    wait_for_merges(&server).await?;
+    merge(&server, within).await?;
     server.stop(Duration::from_secs(60)).await?;
     Ok(PeerBytes {
         data: disk::size_of_dir(&RealDisk, &storage.join("data"))?,
@@ -150,7 +146,7 @@ pub(super) async fn victoriametrics(
     })
 }
 
-async fn wait_for_health(server: &mut Server) -> anyhow::Result<()> {
+pub(crate) async fn wait_for_health(server: &mut Server) -> anyhow::Result<()> {
     for _ in 0..100 {
         server.still_runs()?;
         let health = get(&format!("{}/health", server.url)).await;
@@ -160,6 +156,15 @@ async fn wait_for_health(server: &mut Server) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     bail!("{} does not answer", server.name)
+}
+
+/// Makes it merge all that it has, and waits for the end.
+pub(crate) async fn merge(server: &Server, within: Duration) -> anyhow::Result<()> {
+    for path in ["/internal/force_flush", "/internal/force_merge"] {
+        let (status, body) = get_within(&format!("{}{path}", server.url), within).await?;
+        ensure!(status == 200, "{path}: {status} {body}");
+    }
+    wait_for_merges(server).await
 }
 
 /// Merges run in the background; two quiet looks in a row are the end.
