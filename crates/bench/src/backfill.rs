@@ -119,6 +119,12 @@ fn open(folder: &Path, clock: &Arc<ManualClock>) -> anyhow::Result<Arc<Db>> {
     Db::open(disk::RealDisk::shared(), options, clock, &registry).context("open the database")
 }
 
+/// When in the interval a host is scraped: never at its very start, where subqueries step and
+/// versions of Prometheus before 3 begin their windows elsewhere.
+pub(crate) fn phase_ms(host: i64, hosts: i64) -> i64 {
+    INTERVAL_MS * host / hosts + 1
+}
+
 /// One host and its place in storage.
 struct Target {
     host: Host,
@@ -158,7 +164,7 @@ impl Target {
             group,
             labels,
             samples,
-            phase_ms: INTERVAL_MS * index as i64 / options.hosts as i64,
+            phase_ms: phase_ms(index as i64, options.hosts as i64),
         })
     }
 

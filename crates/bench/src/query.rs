@@ -23,7 +23,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
 use crate::ask::encode;
-use crate::backfill::INTERVAL_MS;
+use crate::backfill::phase_ms;
 use crate::compare::difference;
 use crate::fleet::FleetOptions;
 use crate::process::{Server, free_address, get_timed};
@@ -158,7 +158,7 @@ async fn start(name: &str, binary: &Path, folder: &Path) -> anyhow::Result<Serve
 /// elsewhere. All steps are whole seconds, so it is enough that the milliseconds are nobody's.
 fn query_end_ms(data_end_ms: i64, fleet: &FleetOptions) -> i64 {
     let hosts = fleet.hosts as i64;
-    let taken = |ms: i64| (0..hosts).any(|host| (INTERVAL_MS * host / hosts - ms) % 1_000 == 0);
+    let taken = |ms: i64| (0..hosts).any(|host| (phase_ms(host, hosts) - ms) % 1_000 == 0);
     let off_ms = (17..1_000).find(|&ms| !taken(ms)).unwrap_or(17);
     data_end_ms - BEFORE_END_MS + off_ms
 }
@@ -298,7 +298,7 @@ mod tests {
             };
             let end_ms = query_end_ms(7_200_000, &fleet);
             for host in 0..hosts as i64 {
-                let phase_ms = INTERVAL_MS * host / hosts as i64;
+                let phase_ms = phase_ms(host, hosts as i64);
                 assert_ne!((end_ms - phase_ms) % 1_000, 0, "{hosts} {host}");
             }
         }
