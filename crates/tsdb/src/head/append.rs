@@ -279,8 +279,8 @@ impl Head {
             return Err(limit("too many late samples wait for a block"));
         }
         let at_ms = batch.timestamp_ms;
-        let (new_at, prepared) = put_frames(locked, at_ms, &mut scratch.frame)?;
-        let position = match self.write(&scratch.frame) {
+        let (new_at, prepared) = put_frames(locked, at_ms, scratch)?;
+        let position = match self.write(&scratch.log) {
             Ok(position) => position,
             Err(error) => {
                 // The frames may be in the log all the same; their numbers are not used again.
@@ -299,7 +299,7 @@ impl Head {
             let matters = !state.pending.is_empty() || state.builds_on(taken, prepared);
             state.pending = Vec::new();
             state.again = match matters {
-                true => Box::from(&scratch.frame[new_at..]),
+                true => Box::from(&scratch.log[new_at..]),
                 false => Box::default(),
             };
             if !taken.is_empty() {
@@ -354,25 +354,32 @@ impl Head {
     }
 }
 
-/// Writes what is to be written again, the definitions that the log lacks, and the batch. Gives
-/// where the new frames begin, too.
+/// Puts what is to be written again, the definitions that the log lacks, and the batch into
+/// `scratch.log`; `scratch.frame` has the batch as it was before it was compressed. Gives where in
+/// the log's bytes the new frames begin, too.
 fn put_frames(
     locked: &mut [Locked<'_>],
     at_ms: i64,
-    out: &mut Vec<u8>,
+    scratch: &mut Scratch,
 ) -> Result<(usize, Vec<Prepared>), AppendError> {
-    out.clear();
+    let Scratch {
+        frame: out,
+        log,
+        compressor,
+        ..
+    } = scratch;
+    log.clear();
     for Locked { state, .. } in locked.iter() {
-        out.extend_from_slice(&state.again);
+        log.extend_from_slice(&state.again);
     }
-    let new_at = out.len();
+    let new_at = log.len();
     for Locked { group, state, .. } in locked.iter_mut() {
         if !state.pending.is_empty() {
             state.pending.sort_unstable_by_key(|(slot, _)| *slot);
-            let start = frame::begin(out, Kind::Define);
+            let start = frame::begin(log, Kind::Define);
             let series = state.pending.iter().map(|(slot, labels)| (*slot, labels));
-            record::put_define(out, group.id, &group.labels, series);
-            frame::finish(out, start);
+            record::put_define(log, group.id, &group.labels, series);
+            frame::finish(log, start);
         }
     }
     let shapes = locked.iter().map(|part| part.taken.shape());
@@ -382,6 +389,7 @@ fn put_frames(
         Shape::Late => Kind::LateBatch,
         Shape::Wide => Kind::WideBatch,
     };
+    out.clear();
     let start = frame::begin(out, kind);
     let parts = locked.iter();
     let prepared = parts.map(
@@ -402,5 +410,6 @@ fn put_frames(
     if out.len() - start > frame::PAYLOAD_BYTES_MAX {
         return Err(limit("batch too large"));
     }
+    compressor.put(out, log);
     Ok((new_at, prepared))
 }

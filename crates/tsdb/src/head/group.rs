@@ -40,6 +40,7 @@ use crate::steps::Steps;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU32;
 use crate::tombstones::Tombstones;
+use crate::wal::compressed::Compressor;
 use crate::wal::frame;
 use crate::wal::record::wide::{self, Item, Wide};
 use crate::wal::record::{self, Part, Shape, Timed};
@@ -169,6 +170,9 @@ fn rows_max_at_first(id: u32) -> usize {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) frame: Vec<u8>,
+    /// The frames as the log gets them.
+    pub(crate) log: Vec<u8>,
+    pub(crate) compressor: Compressor,
     pub(crate) chunk: chunk::Scratch,
     row: Vec<u8>,
 }

@@ -10,6 +10,7 @@
 //! are read through mappings, and what lies behind is given back to the system, so that replay
 //! takes a few megabytes more than what it leaves in the head.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,13 +20,14 @@ use codec::varint::Reader;
 use disk::Disk;
 use hashbrown::HashMap;
 use model::Labels;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use storage::SeriesRef;
 
 use super::Head;
 use super::chunk_files::{Chunk, ReadPart};
 use super::group::{GONE, Group, Replay, group_and_slot, reference};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use crate::wal::compressed::Compressed;
 use crate::wal::frame::{Frame, Frames, Kind};
 use crate::wal::record::{self, Define, Part, Shape};
 use crate::wal::{SEGMENT_HEADER, checkpoint_path, foreign, is_ours, list, segment_path};
@@ -38,8 +40,55 @@ pub(crate) struct Progress {
     pub(crate) current: AtomicU64,
 }
 
-/// So many parts of batches are handed to their groups at once: some megabytes of rows.
-const RUN_PARTS_MAX: usize = 4_096;
+/// So many batches are handed to their groups at once.
+const RUN_BATCHES_MAX: usize = 4_096;
+/// And so many bytes of those that were compressed, as they are taken out for that.
+const RUN_BYTES_MAX: usize = 8 << 20;
+
+/// Batches that are read and not handed to their groups yet.
+#[derive(Debug, Default)]
+struct Run<'a> {
+    batches: Vec<Found<'a>>,
+    /// What those take that are to be taken out.
+    bytes: usize,
+}
+
+/// A batch of the log.
+#[derive(Debug)]
+enum Found<'a> {
+    Plain(Kind, &'a [u8]),
+    Compressed(Compressed<'a>),
+}
+
+impl<'a> Found<'a> {
+    /// What the frame has, if it is a batch, and the bytes that it will take.
+    fn of(frame: &Frame<'a>) -> Result<Option<(Found<'a>, usize)>, DecodeError> {
+        Ok(match frame.kind {
+            Kind::Compressed => {
+                let compressed = Compressed::new(frame.payload)?;
+                Some((Found::Compressed(compressed), compressed.size))
+            }
+            kind => shape_of(kind).map(|_| (Found::Plain(kind, frame.payload), 0)),
+        })
+    }
+
+    fn payload(&self) -> Result<(Kind, Cow<'a, [u8]>), DecodeError> {
+        Ok(match *self {
+            Found::Plain(kind, payload) => (kind, Cow::Borrowed(payload)),
+            Found::Compressed(found) => (found.kind, Cow::Owned(found.take_out()?)),
+        })
+    }
+}
+
+/// What batches of this kind have; `None` if it is no batch.
+fn shape_of(kind: Kind) -> Option<Shape> {
+    match kind {
+        Kind::Batch => Some(Shape::Plain),
+        Kind::LateBatch => Some(Shape::Late),
+        Kind::WideBatch => Some(Shape::Wide),
+        _ => None,
+    }
+}
 
 /// Sealed chunks that wait for the definition of their group.
 type Waiting = HashMap<u32, Vec<Arc<Chunk>>>;
@@ -148,7 +197,7 @@ impl Head {
             self.note_corruption("header", path.display());
         }
         let mut torn = None;
-        let mut run = Vec::new();
+        let mut run = Run::default();
         let mut read = ReadPart::new(&bytes);
         for frame in Frames::new(&bytes, from) {
             match frame {
@@ -156,10 +205,10 @@ impl Head {
                     if let Err(error) = self.replay_frame(&frame, segment, waiting, &mut run) {
                         self.note_corruption(&error.to_string(), path.display());
                     }
-                    if run.len() >= RUN_PARTS_MAX {
+                    if run.batches.len() >= RUN_BATCHES_MAX || run.bytes >= RUN_BYTES_MAX {
                         self.replay_run(&mut run, segment);
                     }
-                    if run.is_empty() {
+                    if run.batches.is_empty() {
                         read.reached(frame.at + frame.payload.len());
                     }
                 }
@@ -195,16 +244,11 @@ impl Head {
         frame: &Frame<'a>,
         segment: u64,
         waiting: &mut Waiting,
-        run: &mut Vec<Part<'a>>,
+        run: &mut Run<'a>,
     ) -> Result<(), DecodeError> {
-        let shape = match frame.kind {
-            Kind::Batch => Some(Shape::Plain),
-            Kind::LateBatch => Some(Shape::Late),
-            Kind::WideBatch => Some(Shape::Wide),
-            _ => None,
-        };
-        if let Some(shape) = shape {
-            run.append(&mut record::take_batch(frame.payload, shape)?);
+        if let Some((batch, bytes)) = Found::of(frame)? {
+            run.batches.push(batch);
+            run.bytes += bytes;
             return Ok(());
         }
         self.replay_run(run, segment);
@@ -246,20 +290,35 @@ impl Head {
                 self.metadata.replay(frame.payload, reference)
             }
             Kind::Chunk | Kind::WideChunk => Ok(()),
-            Kind::Batch | Kind::LateBatch | Kind::WideBatch => Ok(()),
+            Kind::Batch | Kind::LateBatch | Kind::WideBatch | Kind::Compressed => Ok(()),
         }
     }
 
     /// Hands parts of batches, in the order of the log, to their groups.
-    fn replay_run(&self, run: &mut Vec<Part<'_>>, segment: u64) {
+    fn replay_run(&self, run: &mut Run<'_>, segment: u64) {
+        let run = std::mem::take(run);
+        let payloads: Vec<_> = run.batches.par_iter().map(Found::payload).collect();
+        let mut parts = Vec::with_capacity(payloads.len());
+        for payload in &payloads {
+            let taken = payload.as_ref().map_err(|error| *error);
+            let taken = taken.and_then(|(kind, payload)| {
+                let shape = shape_of(*kind).ok_or(DecodeError("kind"))?;
+                record::take_batch(payload, shape)
+            });
+            match taken {
+                Ok(mut taken) => parts.append(&mut taken),
+                Err(error) => {
+                    self.note_corruption(&error.to_string(), format_args!("segment {segment}"));
+                }
+            }
+        }
         // Stable: the parts of a group stay in order.
-        run.sort_by_key(|part| part.group);
-        let groups: Vec<&[Part<'_>]> = run.chunk_by(|a, b| a.group == b.group).collect();
+        parts.sort_by_key(|part| part.group);
+        let groups: Vec<&[Part<'_>]> = parts.chunk_by(|a, b| a.group == b.group).collect();
         groups.into_par_iter().for_each(|parts| {
             let lost = self.replay_parts(parts, segment);
             self.counts.unknown_refs.fetch_add(lost, Relaxed);
         });
-        run.clear();
     }
 
     /// Takes parts of one group; how many cannot be understood.

@@ -48,10 +48,12 @@ pub(crate) enum Kind {
     Exemplars = 10,
     /// Type, help and unit of series, with their labels.
     Metadata = 11,
+    /// A batch, compressed (`super::compressed`).
+    Compressed = 12,
 }
 
 impl Kind {
-    fn of(byte: u8) -> Option<Kind> {
+    pub(super) fn of(byte: u8) -> Option<Kind> {
         let all = [
             Kind::Define,
             Kind::Batch,
@@ -64,6 +66,7 @@ impl Kind {
             Kind::WideChunk,
             Kind::Exemplars,
             Kind::Metadata,
+            Kind::Compressed,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
     }

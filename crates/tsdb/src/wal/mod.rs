@@ -9,6 +9,7 @@
 //! Segments before the oldest row that is not sealed yet are removed once a checkpoint holds the
 //! definitions of all series (`Head::truncate_wal`). The format is in `docs/formats/wal.md`.
 
+pub(crate) mod compressed;
 pub(crate) mod frame;
 pub(crate) mod record;
 

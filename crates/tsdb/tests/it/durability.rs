@@ -266,3 +266,45 @@ fn the_log_is_cut_when_chunks_are_sealed() {
     check(&db, &load.acknowledged, 460, "cut");
     assert_eq!(db.corruption_count(), 0);
 }
+
+/// Batches that are large enough to be compressed; damage of one of them costs its samples.
+#[test]
+fn compressed_batches_come_back() {
+    const SERIES: usize = 300;
+    const BATCHES: i64 = 40;
+    let disk = MemoryDisk::new();
+    let db = open(&disk);
+    let group = db.open_group(&labels(&[("job", "j")])).unwrap();
+    for n in 0..BATCHES {
+        let points = (0..SERIES).map(|at| Point {
+            series: db
+                .series(group, &labels(&[("__name__", &format!("m{at}"))]))
+                .unwrap(),
+            at_ms: None,
+            value: (n * at as i64) as f64,
+        });
+        let points: Vec<_> = points.collect();
+        append(&*db, group, START_MS + STEP_MS * n, &points).unwrap();
+    }
+    db.sync().unwrap();
+    let before = dump(&*db);
+    assert_eq!(before.len(), SERIES);
+    drop(db);
+    let path = std::path::Path::new(DIR).join("wal/00000001");
+    let log = disk.map(&path).unwrap().to_vec();
+    let compressed = log.windows(2).filter(|two| two == &[0xf1, 12]).count();
+    assert!(compressed as i64 > BATCHES / 2, "{compressed}");
+    assert_eq!(dump(&*open(&disk.fork())), before);
+    // The last but one: nothing stands on it.
+    let frames: Vec<_> = (0..log.len() - 1)
+        .filter(|&at| log[at..].starts_with(&[0xf1, 12]))
+        .collect();
+    let hit = frames[frames.len() - 2] + 40;
+    let file = disk.open_append(&path).unwrap();
+    file.truncate(hit as u64).unwrap();
+    file.append(&[log[hit] ^ 4]).unwrap();
+    file.append(&log[hit + 1..]).unwrap();
+    let found = dump(&*open(&disk));
+    let samples = |all: &[Dumped]| all.iter().map(|(_, samples)| samples.len()).sum::<usize>();
+    assert_eq!(samples(&found), samples(&before) - SERIES);
+}
