@@ -105,9 +105,14 @@ pub(crate) fn read_column<'a>(
     Ok(Some((u128::from_le_bytes(present) & all, column.rest())))
 }
 
-/// Where the values of each column that is there lie in a page.
+/// The columns of a page that are there.
 #[derive(Debug)]
-pub(crate) struct ChunkPage(Box<[(u32, u32)]>);
+pub(crate) struct ChunkPage {
+    /// Where the values of each lie.
+    columns: Box<[(u32, u32)]>,
+    /// A bit for each that surely has numbers only.
+    numbers_only: u64,
+}
 
 impl ChunkPage {
     /// Finds the columns that are there; `each` gets to know the rows of each in turn.
@@ -118,7 +123,7 @@ impl ChunkPage {
     ) -> Result<ChunkPage, DecodeError> {
         let mut reader = Reader::new(bytes);
         let mut columns = Vec::with_capacity(PAGE_SLOTS);
-        let mut slots = 0;
+        let (mut slots, mut numbers_only) = (0, 0);
         while !reader.is_empty() {
             slots += 1;
             if slots > PAGE_SLOTS {
@@ -126,21 +131,30 @@ impl ChunkPage {
             }
             if let Some((present, values)) = read_column(&mut reader, rows)? {
                 each(present);
+                numbers_only |= u64::from(floats::is_numbers_only(values)) << columns.len();
                 let end = bytes.len() - reader.rest().len();
                 columns.push(((end - values.len()) as u32, end as u32));
             }
         }
-        Ok(ChunkPage(columns.into()))
+        Ok(ChunkPage {
+            columns: columns.into(),
+            numbers_only,
+        })
     }
 
     /// How many columns are there.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.columns.len()
     }
 
     /// Bytes of memory that it holds.
     pub(crate) fn size_bytes(&self) -> usize {
-        16 + 8 * self.0.len()
+        24 + 8 * self.columns.len()
+    }
+
+    /// Whether a column that is there surely has numbers only, and no NaN of whatever bits.
+    pub(crate) fn is_numbers_only(&self, column: usize) -> bool {
+        column < PAGE_SLOTS && self.numbers_only >> column & 1 == 1
     }
 
     /// Appends the `count` values of a column that is there.
@@ -151,7 +165,7 @@ impl ChunkPage {
         scratch: &mut floats::DecodeScratch,
         out: &mut Vec<f64>,
     ) -> Result<(), DecodeError> {
-        let &(from, to) = self.0.get(column).ok_or(DecodeError("member"))?;
+        let &(from, to) = self.columns.get(column).ok_or(DecodeError("member"))?;
         let values = bytes.get(from as usize..to as usize);
         let mut reader = Reader::new(values.ok_or(DecodeError("length"))?);
         floats::decode(&mut reader, count, scratch, out)

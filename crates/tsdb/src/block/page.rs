@@ -394,7 +394,11 @@ impl ValuePage {
 
     /// Whether a present member surely has numbers only, and no NaN of whatever bits.
     pub(crate) fn is_numbers_only(&self, member: usize) -> bool {
-        matches!(&self.body, Body::Floats(page) if page.is_numbers_only(member))
+        match &self.body {
+            Body::Floats(page) => page.is_numbers_only(member),
+            Body::Chunk(page) => page.is_numbers_only(member),
+            Body::Histograms(_) => false,
+        }
     }
 
     /// Appends the values of a present member to `values` and gives where in time they lie.
