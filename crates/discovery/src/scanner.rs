@@ -349,7 +349,7 @@ mod tests {
             .unwrap();
         bench.scan();
         let line = format!(
-            "prometheus_sd_file_mtime_seconds{{filename=\"{}\"}} 1700000000",
+            "prometheus_sd_file_mtime_seconds{{filename=\"{}\"}} 1.7e+09",
             path.display()
         );
         assert!(bench.exposed(&line));
