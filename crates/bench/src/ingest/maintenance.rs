@@ -122,6 +122,19 @@ fn is_writing(folder: &Path) -> anyhow::Result<bool> {
     }))
 }
 
+/// Bytes of a block's files, but for those of the head that it links: these were written, and
+/// counted, as chunks.
+fn written_bytes(dir: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with("chunks.") {
+            bytes += entry.metadata()?.len();
+        }
+    }
+    Ok(bytes)
+}
+
 /// The blocks in a folder by name.
 fn blocks(folder: &Path) -> anyhow::Result<BTreeMap<String, Written>> {
     let mut found = BTreeMap::new();
@@ -135,7 +148,7 @@ fn blocks(folder: &Path) -> anyhow::Result<BTreeMap<String, Written>> {
         if name.contains('.') {
             continue;
         }
-        let Ok(bytes) = disk::size_of_dir(&disk::RealDisk, &path) else {
+        let Ok(bytes) = written_bytes(&path) else {
             continue;
         };
         let meta: serde_json::Value =
