@@ -190,10 +190,15 @@ impl Blocks {
         self.open.store(Arc::new(all));
     }
 
-    /// Opens a block that was just written.
+    /// Opens a block that was just written. One that cannot be read is removed again: its samples
+    /// are still where it took them from, and every try would leave another one.
     pub(crate) fn add(&self, ulid: Ulid) -> Result<(), BlockError> {
         let path = self.path.join(ulid.to_string());
-        self.insert(Block::open(&*self.disk, &path, &self.cache)?);
+        let opened = Block::open(&*self.disk, &path, &self.cache);
+        if opened.is_err() && remove_block(&*self.disk, &path).is_err() {
+            self.left.lock().push(ulid);
+        }
+        self.insert(opened?);
         Ok(())
     }
 

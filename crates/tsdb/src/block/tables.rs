@@ -235,7 +235,8 @@ impl Tables {
                 varint::put_signed(out, page.first_ms.wrapping_sub(min_ms));
                 varint::put(out, page.last_ms.wrapping_sub(page.first_ms) as u64);
             }
-            if let Some(column) = page.column.filter(|_| page.place.file() > 0) {
+            let links = page.place.file() > 0 && page.size > 0;
+            if let Some(column) = page.column.filter(|_| links) {
                 let column = self.columns[column as usize].place;
                 varint::put(out, page.place.offset() - column.offset());
                 out.extend_from_slice(&page.check.to_le_bytes());

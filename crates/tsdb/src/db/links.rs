@@ -12,6 +12,8 @@ const MINUTE_MS: i64 = 60_000;
 const START_MS: i64 = 1_700_006_400_000;
 /// Three words of slots, the last one not full.
 const SERIES: usize = 130;
+/// Rows every twenty seconds, so that a block takes several chunks.
+const ROWS: i64 = 3;
 /// So many minutes make the first block due.
 const MINUTES: i64 = 190;
 
@@ -24,14 +26,20 @@ fn open(disk: Arc<dyn Disk>) -> Arc<Db> {
     Db::open(disk, options, clock, &registry).unwrap()
 }
 
-/// Adds the series of a group at a minute: gaps, stale markers, constants and noise, and series
-/// that begin late and end early.
+/// Adds the series of a group in a minute: gaps, stale markers, constants and noise, and series
+/// that begin late and end early. A word of slots, and more, is in no chunk of the first hour.
 fn put(db: &Db, job: &str, minute: i64) {
+    (0..ROWS).for_each(|row| put_row(db, job, minute, row));
+}
+
+fn put_row(db: &Db, job: &str, minute: i64, row: i64) {
     let group = db.open_group(&Labels::from_pairs([("job", job)])).unwrap();
     let there = |at: &usize| match at % 5 {
+        _ if *at < 66 => minute > 70,
         0 => minute % (*at as i64 + 2) != 0,
         1 => minute > *at as i64,
         2 => minute < 250 - *at as i64,
+        3 => (minute + row) % 11 > 2,
         _ => true,
     };
     let value = |at: usize| match (at % 4, minute % 37) {
@@ -52,7 +60,8 @@ fn put(db: &Db, job: &str, minute: i64) {
             }
         })
         .collect();
-    let batch = Batch::of(group, START_MS + minute * MINUTE_MS, &samples);
+    let at_ms = START_MS + minute * MINUTE_MS + row * MINUTE_MS / ROWS;
+    let batch = Batch::of(group, at_ms, &samples);
     let outcome = db.append(batch).unwrap();
     assert_eq!(outcome.appended, samples.len());
 }
@@ -66,7 +75,7 @@ fn put_beside(db: &Db, job: &str, minute: i64, at_ms: i64) {
         timestamp_ms: at_ms,
         value: 1.0,
     }];
-    let mut batch = Batch::of(group, START_MS + minute * MINUTE_MS, &[]);
+    let mut batch = Batch::of(group, START_MS + minute * MINUTE_MS + MINUTE_MS - 1, &[]);
     batch.timed = &timed;
     db.append(batch).unwrap();
 }
@@ -116,7 +125,7 @@ fn a_block_takes_chunks_as_they_are_and_a_merge_writes_them_anew() {
     }
     let deleted = [
         Matcher::equal("job", "deleted"),
-        Matcher::equal("__name__", "metric_3"),
+        Matcher::equal("__name__", "metric_68"),
     ];
     let from_ms = START_MS + 10 * MINUTE_MS;
     db.delete_series(&deleted, from_ms, from_ms + 3 * MINUTE_MS)
