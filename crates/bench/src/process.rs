@@ -13,6 +13,9 @@ pub struct Usage {
     pub cpu_s: f64,
     /// Resident memory now.
     pub rss_bytes: u64,
+    /// What of that is its own, and not of a file: mapped files are the page cache's, which the
+    /// kernel takes back when anybody wants memory.
+    pub own_bytes: u64,
     /// The most resident memory it ever had.
     pub rss_peak_bytes: u64,
     /// Bytes handed to `write` and its kin on files and sockets.
@@ -143,6 +146,32 @@ impl Server {
         std::fs::write(&path, "5").with_context(|| format!("write {path}"))
     }
 
+    /// Looks at its own memory until `done`, and gives the most that was seen. Peaks of less than
+    /// two milliseconds may be missed, but allocators keep for a while what they were given.
+    ///
+    /// # Errors
+    /// If the process is gone.
+    pub async fn own_peak_bytes<T>(
+        &self,
+        done: impl Future<Output = T>,
+    ) -> anyhow::Result<(T, u64)> {
+        let pid = self.pid();
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stopped = std::sync::Arc::clone(&stop);
+        let watching = tokio::task::spawn_blocking(move || {
+            let mut most = 0;
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                most = usage_of(pid).map_or(most, |usage| usage.own_bytes.max(most));
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            most
+        });
+        let result = done.await;
+        let after = self.usage();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        Ok((result, watching.await?.max(after?.own_bytes)))
+    }
+
     /// Ends it without warning, as a crash would.
     ///
     /// # Errors
@@ -178,6 +207,7 @@ pub(crate) fn usage_of(pid: u32) -> anyhow::Result<Usage> {
     Ok(Usage {
         cpu_s: (ticks(11)? + ticks(12)?) / TICKS_PER_SECOND,
         rss_bytes: field(&status, "VmRSS:") * 1024,
+        own_bytes: field(&status, "RssAnon:") * 1024,
         rss_peak_bytes: field(&status, "VmHWM:") * 1024,
         written_bytes: field(&io, "wchar:"),
         disk_written_bytes: field(&io, "write_bytes:"),

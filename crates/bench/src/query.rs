@@ -73,6 +73,8 @@ pub struct Cost {
     pub cpu_s: f64,
     /// Median of the most that was resident above what was after the start.
     pub memory_bytes: u64,
+    /// The same of the process's own memory, without mapped files.
+    pub own_bytes: u64,
     /// Series in its answer.
     pub series: usize,
 }
@@ -186,7 +188,9 @@ fn path(line: &str, end_ms: i64, hours: i64) -> anyhow::Result<String> {
 struct Taken {
     times: Vec<Duration>,
     peaks: Vec<u64>,
+    own_peaks: Vec<u64>,
     resident_before: u64,
+    own_before: u64,
     cpu_before_s: f64,
     answer: Option<Value>,
 }
@@ -200,7 +204,7 @@ async fn time_one(
 ) -> anyhow::Result<QueryResult> {
     let mut taken = Vec::new();
     for (at, server) in servers.iter().enumerate() {
-        let resident_before = server.usage()?.rss_bytes;
+        let before = server.usage()?;
         let (_, status, body) = get_timed(&format!("{}{path}", server.url), TIMEOUT).await?;
         ensure!(at > 0 || status == 200, "{line} is answered with {body}");
         let mut answer = None;
@@ -210,7 +214,8 @@ async fn time_one(
         }
         taken.push(Taken {
             answer,
-            resident_before,
+            resident_before: before.rss_bytes,
+            own_before: before.own_bytes,
             cpu_before_s: server.usage()?.cpu_s,
             ..Taken::default()
         });
@@ -221,10 +226,15 @@ async fn time_one(
                 continue;
             }
             server.reset_peak()?;
-            let (took, ..) = get_timed(&format!("{}{path}", server.url), TIMEOUT).await?;
+            let url = format!("{}{path}", server.url);
+            let asked = get_timed(&url, TIMEOUT);
+            let (answered, own_peak) = server.own_peak_bytes(asked).await?;
+            let (took, ..) = answered?;
             let peak = server.usage()?.rss_peak_bytes;
             taken.times.push(took);
             taken.peaks.push(peak.saturating_sub(taken.resident_before));
+            let own = own_peak.saturating_sub(taken.own_before);
+            taken.own_peaks.push(own);
         }
     }
     let mut costs = Vec::new();
@@ -237,6 +247,7 @@ async fn time_one(
             time: median(&mut taken.times),
             cpu_s: (server.usage()?.cpu_s - taken.cpu_before_s) / runs as f64,
             memory_bytes: median(&mut taken.peaks),
+            own_bytes: median(&mut taken.own_peaks),
             series: series_count(answer),
         }));
     }

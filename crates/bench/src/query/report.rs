@@ -15,10 +15,10 @@ const MEMORY_SHARE_MAX: f64 = 1.0 / 3.0;
 /// Less than this cannot be told from what a process does anyway.
 const MEMORY_BYTES_MIN: u64 = 8 << 20;
 
-/// Per server: milliseconds, hundredths of CPU seconds, megabytes.
+/// Per server: milliseconds, hundredths of CPU seconds, megabytes in all and without mapped files.
 pub(super) fn header(out: &mut impl Write, options: &QueryOptions) -> io::Result<()> {
     for (name, _) in &options.servers {
-        write!(out, "{:>10.10} ms  CPU ms     MB ", name)?;
+        write!(out, "{:>10.10} ms  CPU ms     MB    own ", name)?;
     }
     for (name, _) in options.servers.iter().skip(1) {
         write!(out, "{:>9.9} ", format!("x {name}"))?;
@@ -31,12 +31,13 @@ pub(super) fn row(out: &mut impl Write, result: &QueryResult) -> io::Result<()> 
         match cost {
             Some(cost) => write!(
                 out,
-                "{:>13.1} {:>7.0} {:>6.0} ",
+                "{:>13.1} {:>7.0} {:>6.0} {:>6.0} ",
                 cost.time.as_secs_f64() * 1e3,
                 cost.cpu_s * 1e3,
-                cost.memory_bytes as f64 / 1e6
+                cost.memory_bytes as f64 / 1e6,
+                cost.own_bytes as f64 / 1e6
             )?,
-            None => write!(out, "{:>13} {:>7} {:>6} ", "-", "-", "-")?,
+            None => write!(out, "{:>13} {:>7} {:>6} {:>6} ", "-", "-", "-", "-")?,
         }
     }
     for peer in 1..result.costs.len() {
@@ -133,26 +134,41 @@ fn against(name: &str, peer: usize, results: &[QueryResult]) -> Vec<(String, boo
         slower == 0,
     ));
     if name == "prometheus" {
-        let above: Vec<&str> = results
-            .iter()
-            .filter(|result| pair(result, peer).is_some_and(takes_too_much))
-            .map(|result| &*result.query)
-            .collect();
-        goals.push((
-            format!(
-                "{name}: {} queries take more than a third of its memory: {}",
-                above.len(),
-                above.join("; ")
-            ),
-            above.is_empty(),
+        let resident = |cost: &Cost| cost.memory_bytes;
+        goals.push(of_memory(
+            "memory, mapped files included",
+            resident,
+            peer,
+            results,
+        ));
+        goals.push(of_memory(
+            "own memory",
+            |cost| cost.own_bytes,
+            peer,
+            results,
         ));
     }
     goals
 }
 
-fn takes_too_much((ours, theirs): (Cost, Cost)) -> bool {
-    let most = theirs.memory_bytes as f64 * MEMORY_SHARE_MAX;
-    ours.memory_bytes > MEMORY_BYTES_MIN && ours.memory_bytes as f64 > most
+/// Whether every query stays below a peer's share of one kind of memory.
+fn of_memory(
+    kind: &str,
+    bytes: impl Fn(&Cost) -> u64,
+    peer: usize,
+    results: &[QueryResult],
+) -> (String, bool) {
+    let takes_too_much = |(ours, theirs): (Cost, Cost)| {
+        let most = bytes(&theirs) as f64 * MEMORY_SHARE_MAX;
+        bytes(&ours) > MEMORY_BYTES_MIN && bytes(&ours) as f64 > most
+    };
+    let above = results
+        .iter()
+        .filter(|result| pair(result, peer).is_some_and(takes_too_much));
+    let above: Vec<&str> = above.map(|result| &*result.query).collect();
+    let (count, which) = (above.len(), above.join("; "));
+    let text = format!("{kind}: {count} queries take more than a third of Prometheus's: {which}");
+    (text, above.is_empty())
 }
 
 #[cfg(test)]
@@ -165,6 +181,7 @@ mod tests {
             time: Duration::from_millis(ms),
             cpu_s: 0.0,
             memory_bytes: mb << 20,
+            own_bytes: mb << 19,
             series: 1,
         };
         QueryResult {
@@ -181,10 +198,15 @@ mod tests {
             result("b", &[(10, 5), (900, 6)]),
         ];
         let goals = against("prometheus", 1, &results);
-        assert_eq!(goals.len(), 3);
+        assert_eq!(goals.len(), 4);
         assert!(goals[0].0.contains("19.0 times"), "{}", goals[0].0);
         assert_eq!([goals[0].1, goals[1].1, goals[2].1], [true, true, false]);
         assert!(goals[2].0.ends_with(": a"), "{}", goals[2].0);
+        assert!(
+            !goals[3].1 && goals[3].0.starts_with("own"),
+            "{}",
+            goals[3].0
+        );
         let slow = [result("a", &[(10, 1), (5, 1)])];
         let goals = against(VICTORIAMETRICS, 1, &slow);
         assert_eq!(
