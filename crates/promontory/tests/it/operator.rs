@@ -15,7 +15,7 @@ use crate::server::{ask, query, ready, start};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks until the answer is as wanted; shows the last one if it never is.
-async fn until(server: &Server, question: &str, wanted: impl Fn(&[Value]) -> bool) {
+pub(crate) async fn until(server: &Server, question: &str, wanted: impl Fn(&[Value]) -> bool) {
     let mut last = Vec::new();
     for _ in 0..PATIENCE.as_millis() / 100 {
         last = query(server, question).await;
