@@ -15,6 +15,7 @@ mod merge;
 mod metrics;
 mod options;
 mod order;
+mod picks;
 #[allow(
     dead_code,
     reason = "a whole algebra of sets, of which tests use more than the server"

@@ -63,20 +63,34 @@ impl LinkedPage {
             present: 0,
             samples: 0,
         };
-        let mut reader = Reader::new(bytes);
-        for slot in 0..PAGE_SLOTS {
-            if reader.is_empty() {
-                return Ok(page);
-            }
-            if let Some((rows, _)) = read_column(&mut reader, rows)? {
-                page.present |= 1 << slot;
-                page.samples += u64::from(rows.count_ones());
-            }
+        for_each_column(bytes, rows, |slot, of_column, _| {
+            page.present |= 1 << slot;
+            page.samples += u64::from(of_column.count_ones());
+        })?;
+        Ok(page)
+    }
+}
+
+/// Calls `each` for the columns of a page that are there: its slot in the page, its rows, and where
+/// its values lie.
+fn for_each_column(
+    bytes: &[u8],
+    rows: usize,
+    mut each: impl FnMut(usize, u128, Range<usize>),
+) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    for slot in 0..PAGE_SLOTS {
+        if reader.is_empty() {
+            return Ok(());
         }
-        match reader.is_empty() {
-            true => Ok(page),
-            false => Err(DecodeError("columns")),
+        if let Some((of_column, values)) = read_column(&mut reader, rows)? {
+            let end = bytes.len() - reader.rest().len();
+            each(slot, of_column, end - values.len()..end);
         }
+    }
+    match reader.is_empty() {
+        true => Ok(()),
+        false => Err(DecodeError("columns")),
     }
 }
 
@@ -121,21 +135,14 @@ impl ChunkPage {
         rows: usize,
         mut each: impl FnMut(u128),
     ) -> Result<ChunkPage, DecodeError> {
-        let mut reader = Reader::new(bytes);
         let mut columns = Vec::with_capacity(PAGE_SLOTS);
-        let (mut slots, mut numbers_only) = (0, 0);
-        while !reader.is_empty() {
-            slots += 1;
-            if slots > PAGE_SLOTS {
-                return Err(DecodeError("columns"));
-            }
-            if let Some((present, values)) = read_column(&mut reader, rows)? {
-                each(present);
-                numbers_only |= u64::from(floats::is_numbers_only(values)) << columns.len();
-                let end = bytes.len() - reader.rest().len();
-                columns.push(((end - values.len()) as u32, end as u32));
-            }
-        }
+        let mut numbers_only = 0;
+        for_each_column(bytes, rows, |_, of_column, at| {
+            each(of_column);
+            let is_numbers_only = floats::is_numbers_only(&bytes[at.clone()]);
+            numbers_only |= u64::from(is_numbers_only) << columns.len();
+            columns.push((at.start as u32, at.end as u32));
+        })?;
         Ok(ChunkPage {
             columns: columns.into(),
             numbers_only,

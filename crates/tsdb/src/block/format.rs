@@ -112,17 +112,8 @@ impl FileReader {
         path: &Path,
         magic: &[u8; 8],
     ) -> Result<FileReader, BlockError> {
-        let bytes = disk.map(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => BlockError::Corrupt {
-                path: path.to_owned(),
-                what: "the file is missing".to_owned(),
-            },
-            _ => BlockError::io("open", path)(source),
-        })?;
-        let corrupt = |what: &str| BlockError::Corrupt {
-            path: path.to_owned(),
-            what: what.to_owned(),
-        };
+        let bytes = map(disk, path)?;
+        let corrupt = |what: &str| corrupt(path, what);
         let head = bytes.get(..HEAD_BYTES).ok_or_else(|| corrupt("no head"))?;
         if &head[..8] != magic {
             return Err(corrupt("not a file of a block"));
@@ -139,17 +130,10 @@ impl FileReader {
 
     /// Maps a linked file of chunks.
     pub(crate) fn open_linked(disk: &dyn Disk, path: &Path) -> Result<FileReader, BlockError> {
-        let corrupt = |what: &str| BlockError::Corrupt {
-            path: path.to_owned(),
-            what: what.to_owned(),
-        };
-        let bytes = disk.map(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => corrupt("the file is missing"),
-            _ => BlockError::io("open", path)(source),
-        })?;
+        let bytes = map(disk, path)?;
         match bytes.starts_with(CHUNKS_HEADER) {
             true => Ok(FileReader { bytes }),
-            false => Err(corrupt("not a file of chunks")),
+            false => Err(corrupt(path, "not a file of chunks")),
         }
     }
 
@@ -208,6 +192,21 @@ impl FileReader {
         let bytes = self.bytes_at(offset, size)?;
         bytes.split_last_chunk().ok_or(DecodeError("page size"))
     }
+}
+
+fn corrupt(path: &Path, what: &str) -> BlockError {
+    BlockError::Corrupt {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    }
+}
+
+/// Maps a file of a block: one that is missing is damage.
+fn map(disk: &dyn Disk, path: &Path) -> Result<Mapping, BlockError> {
+    disk.map(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => corrupt(path, "the file is missing"),
+        _ => BlockError::io("open", path)(source),
+    })
 }
 
 /// Appends `raw` packed: its size and a zstd frame.

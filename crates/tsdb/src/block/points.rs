@@ -12,6 +12,7 @@ use super::Block;
 use super::read::member_of;
 use super::tables::{Batch, PageEntry};
 use crate::merge::{Mark, sort_tail, truncate};
+use crate::picks::{are_alike, for_each_pick};
 
 /// If more than such a part of a column's samples counts, they are copied rather than picked.
 const PICKED_DIVISOR: i64 = 8;
@@ -89,10 +90,7 @@ impl Block {
                 place.get_or_init(|| made)
             }
         };
-        let is_same = Points {
-            presence_only: points.presence_only,
-            ..picked.points
-        } == *points;
+        let is_same = are_alike(&picked.points, points);
         let asked = page.last_ms.saturating_sub(page.first_ms) / points.step_ms.max(1);
         let is_dense = asked.saturating_mul(PICKED_DIVISOR) > picked.times.len() as i64;
         let (values, bytes) = self.page(batch, page)?;
@@ -123,25 +121,11 @@ impl Block {
 impl Picked {
     fn of(points: &Points, times: Arc<Vec<i64>>) -> Picked {
         let mut places: Vec<u32> = Vec::new();
-        let (first_ms, last_ms) = (times.first(), times.last());
-        if let (Some(&first_ms), Some(&last_ms)) = (first_ms, last_ms) {
-            let from = (first_ms - points.first_ms).max(0) / points.step_ms.max(1);
-            let mut next = 0;
-            for point in usize::try_from(from).unwrap_or(usize::MAX)..points.count {
-                let at_ms = points.at(point);
-                let after_ms = at_ms - points.lookback_ms;
-                if after_ms >= last_ms {
-                    break;
-                }
-                next += times[next..].iter().take_while(|ms| **ms <= at_ms).count();
-                let Some(at) = next.checked_sub(1) else {
-                    continue;
-                };
-                if times[at] > after_ms && places.last() != Some(&(at as u32)) {
-                    places.push(at as u32);
-                }
+        for_each_pick(points, &times, |at, after_ms| {
+            if times[at] > after_ms && places.last() != Some(&(at as u32)) {
+                places.push(at as u32);
             }
-        }
+        });
         Picked {
             points: *points,
             times,

@@ -249,7 +249,7 @@ impl Pending {
 pub(super) struct DataWriter {
     pub(super) file: FileWriter,
     pub(super) tables: Tables,
-    pub(super) index: IndexBuilder,
+    index: IndexBuilder,
     pub(super) links: Links,
     pub(super) stats: BlockStats,
     min_ms: i64,

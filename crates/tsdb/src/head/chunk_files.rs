@@ -2,7 +2,8 @@
 //!
 //! Chunks are frames, as in the log, and are read through a mapping. A file has chunks of one
 //! block's span of time, because the block links the file; it is full at [`FILE_BYTES_MAX`] or when
-//! a block is written, and is removed when all its chunks are in blocks. Nothing is synced here: the log keeps what is not synced (`Head::truncate_wal`). A
+//! a block is written, and is removed when all its chunks are in blocks. Nothing is synced here: the
+//! log keeps what is not synced (`Head::truncate_wal`). A
 //! chunk that cannot be written stays in memory and is written later.
 
 use std::collections::BTreeMap;

@@ -12,6 +12,7 @@ use storage::{Points, Samples, StorageError};
 
 use super::{HeadSeries, View, corrupt, read_chunk};
 use crate::merge::{Mark, merge_tail};
+use crate::picks::{are_alike, for_each_pick};
 
 /// With more rows between two points than this, asking single rows is cheaper than turning all of
 /// them over.
@@ -80,7 +81,7 @@ impl HeadSeries {
                     rows: picks(points, seen),
                 });
                 let own;
-                let rows = match is_same(&picked.points, points) {
+                let rows = match are_alike(&picked.points, points) {
                     true => &picked.rows,
                     false => {
                         own = picks(points, seen);
@@ -142,36 +143,12 @@ impl HeadSeries {
     }
 }
 
-/// Whether the same rows are picked.
-fn is_same(a: &Points, b: &Points) -> bool {
-    let of = |points: &Points| Points {
-        presence_only: false,
-        ..*points
-    };
-    of(a) == of(b)
-}
-
 /// For each point the last of these times up to it, and the time after which a sample must be to count
-/// there; points before the first time, and behind where the last one counts, are left out.
+/// there ([`for_each_pick`]).
 fn picks(points: &Points, times: &[i64]) -> Vec<(u8, i64)> {
     let mut picked = Vec::new();
-    let (Some(&first_ms), Some(&last_ms)) = (times.first(), times.last()) else {
-        return picked;
-    };
-    let from = (first_ms - points.first_ms).max(0) / points.step_ms.max(1);
-    let mut next = 0;
-    for point in usize::try_from(from).unwrap_or(usize::MAX)..points.count {
-        let at_ms = points.at(point);
-        let after_ms = at_ms - points.lookback_ms;
-        if after_ms >= last_ms {
-            break;
-        }
-        while next < times.len() && times[next] <= at_ms {
-            next += 1;
-        }
-        if let Some(row) = next.checked_sub(1) {
-            picked.push((row as u8, after_ms));
-        }
-    }
+    for_each_pick(points, times, |row, after_ms| {
+        picked.push((row as u8, after_ms));
+    });
     picked
 }
