@@ -21,6 +21,14 @@ impl Json {
         Json::default()
     }
 
+    /// A text that goes on with the next item of an array.
+    pub(crate) fn continued() -> Json {
+        Json {
+            comma: true,
+            ..Json::default()
+        }
+    }
+
     /// The text so far.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -29,6 +37,12 @@ impl Json {
     /// Bytes that were not taken yet.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Writes one value, as bytes.
+    pub(crate) fn value_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.separate();
+        write(&mut self.bytes);
     }
 
     /// Takes what is written so far; writing goes on after it.
@@ -220,8 +234,11 @@ fn push_value(out: &mut Vec<u8>, value: f64) {
     out.push(b'"');
 }
 
+/// Room for a time as [`push_time`] writes it: at most `-9223372036854775.808`.
+pub(crate) const TIME_BYTES_MAX: usize = 21;
+
 /// Seconds with as many as three decimals: none if they are zero, otherwise all three.
-fn push_time(out: &mut Vec<u8>, time_ms: i64) {
+pub(crate) fn push_time(out: &mut Vec<u8>, time_ms: i64) {
     if time_ms < 0 {
         out.push(b'-');
     }

@@ -29,6 +29,7 @@ mod json;
 mod labels;
 mod lenient;
 mod lifecycle;
+mod matrix;
 mod metadata;
 mod options;
 mod outlet;

@@ -52,6 +52,11 @@ pub trait QueryEngine: Send + Sync {
     /// How it was set up.
     fn options(&self) -> &EngineOptions;
 
+    /// Threads on which pieces of a large answer are written, if there are any.
+    fn pool(&self) -> Option<&rayon::ThreadPool> {
+        None
+    }
+
     /// Evaluates `query` at one time; blocks until the answer is there.
     ///
     /// # Errors
@@ -82,6 +87,10 @@ pub trait QueryEngine: Send + Sync {
 impl QueryEngine for Engine {
     fn options(&self) -> &EngineOptions {
         Engine::options(self)
+    }
+
+    fn pool(&self) -> Option<&rayon::ThreadPool> {
+        Some(Engine::pool(self))
     }
 
     fn instant(

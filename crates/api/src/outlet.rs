@@ -140,6 +140,15 @@ impl Outlet {
         self.push(bytes)
     }
 
+    /// Lets go of what is written, and of `bytes`, which go on where that ends.
+    pub(crate) fn send_on(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
+        if self.json.len() > 0 {
+            let before = self.json.take();
+            self.push(before)?;
+        }
+        self.push(bytes)
+    }
+
     fn push(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
         let sender = match self.out.take() {
             Some(Out::Chunks(sender)) => sender,

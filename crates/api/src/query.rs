@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use gocompat::strconv::format_float_f;
 use http::StatusCode;
-use promql::{
-    MatrixSeries, Origin, QueryOptions, QueryOutput, QueryStats, SampleStats, TraceNode, Value,
-};
+use promql::{Origin, QueryOptions, QueryOutput, QueryStats, SampleStats, TraceNode, Value};
 use storage::ExemplarSeries;
 
 use crate::app::{App, Call};
 use crate::error::{ApiError, ErrorKind};
 use crate::json::Json;
+use crate::matrix;
+use crate::options::QueryEngine;
 use crate::outlet::{Gone, Outlet};
 use crate::params;
 use crate::reply::{Notes, Reply};
@@ -33,7 +33,7 @@ fn answer_instant(app: &App, call: &Call) -> Result<Reply, ApiError> {
     let options = query_options(call)?;
     let (engine, query) = (&app.deps.engine, call.form.first("query"));
     let output = engine.instant(&*app.deps.queryable, query, params::time_ms(time), &options)?;
-    Ok(answer(call, output, limit))
+    Ok(answer(app, call, output, limit))
 }
 
 /// `GET|POST /api/v1/query_range`
@@ -78,7 +78,7 @@ fn answer_range(app: &App, call: &Call) -> Result<Reply, ApiError> {
         step_ms,
         &options,
     )?;
-    Ok(answer(call, output, limit))
+    Ok(answer(app, call, output, limit))
 }
 
 /// `GET|POST /api/v1/query_exemplars`: exemplars of all series that a selector of the query takes.
@@ -170,7 +170,7 @@ fn query_options(call: &Call) -> Result<QueryOptions, ApiError> {
 }
 
 /// Answers with what the engine found, cut at `limit`.
-fn answer(call: &Call, mut output: QueryOutput, limit: usize) -> Reply {
+fn answer(app: &App, call: &Call, mut output: QueryOutput, limit: usize) -> Reply {
     let mut notes = Notes {
         warnings: std::mem::take(&mut output.warnings),
         infos: std::mem::take(&mut output.infos),
@@ -187,8 +187,9 @@ fn answer(call: &Call, mut output: QueryOutput, limit: usize) -> Reply {
         ));
     }
     let with_stats = !stats.is_empty();
+    let engine = Arc::clone(&app.deps.engine);
     Reply::written(Box::new(move |outlet| {
-        write_envelope(outlet, &output, with_stats, &notes)
+        write_envelope(outlet, &output, &*engine, with_stats, &notes)
     }))
 }
 
@@ -206,6 +207,7 @@ fn truncate(value: &mut Value, limit: usize) -> bool {
 fn write_envelope(
     outlet: &mut Outlet,
     output: &QueryOutput,
+    engine: &dyn QueryEngine,
     with_stats: bool,
     notes: &Notes,
 ) -> Result<(), Gone> {
@@ -214,7 +216,7 @@ fn write_envelope(
     outlet.json.key("data").begin_object();
     outlet.json.key("resultType").text(output.value.type_name());
     outlet.json.key("result");
-    write_value(outlet, &output.value)?;
+    write_value(outlet, &output.value, engine)?;
     if with_stats {
         write_stats(outlet.json.key("stats"), &output.stats);
     }
@@ -228,7 +230,7 @@ fn write_envelope(
     Ok(())
 }
 
-fn write_value(outlet: &mut Outlet, value: &Value) -> Result<(), Gone> {
+fn write_value(outlet: &mut Outlet, value: &Value, engine: &dyn QueryEngine) -> Result<(), Gone> {
     match value {
         // These two are not written as samples are: never an exponent, no zeros in the time
         // (promql/value.go, Scalar.MarshalJSON and String.MarshalJSON).
@@ -256,14 +258,7 @@ fn write_value(outlet: &mut Outlet, value: &Value) -> Result<(), Gone> {
             }
             outlet.json.end_array();
         }
-        Value::Matrix(all) => {
-            outlet.json.begin_array();
-            for series in all {
-                write_series(&mut outlet.json, series);
-                outlet.relieve()?;
-            }
-            outlet.json.end_array();
-        }
+        Value::Matrix(all) => matrix::write(outlet, all, engine.pool())?,
     }
     Ok(())
 }
@@ -272,26 +267,6 @@ fn write_timed_text(json: &mut Json, time_ms: i64, text: &str) {
     json.array(|json| {
         json.float(time_ms as f64 / 1000.0);
         json.text(text);
-    });
-}
-
-fn write_series(json: &mut Json, series: &MatrixSeries) {
-    json.object(|json| {
-        json.key("metric").labels(&series.labels);
-        if !series.points.is_empty() {
-            json.key("values").array(|json| {
-                for &(time_ms, value) in &series.points {
-                    json.point(time_ms, value);
-                }
-            });
-        }
-        if !series.histograms.is_empty() {
-            json.key("histograms").array(|json| {
-                for (time_ms, histogram) in &series.histograms {
-                    json.histogram_point(*time_ms, histogram);
-                }
-            });
-        }
     });
 }
 

@@ -247,6 +247,13 @@ impl Column {
         (self.first, &self.values)
     }
 
+    /// The same, and the native histograms with their steps, to keep.
+    #[allow(clippy::type_complexity, reason = "named where it is taken apart")]
+    pub(crate) fn into_parts(self) -> (usize, Vec<f64>, Vec<(usize, Histogram)>) {
+        let histograms = self.histograms.map_or_else(Vec::new, |boxed| *boxed);
+        (self.first, self.values, histograms)
+    }
+
     /// The steps that have a float, with it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         let values = self.values.iter().enumerate();

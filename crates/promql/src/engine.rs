@@ -92,6 +92,12 @@ impl Engine {
         &self.options
     }
 
+    /// The threads on which series are made, for those who write answers down in pieces.
+    #[must_use]
+    pub fn pool(&self) -> &rayon::ThreadPool {
+        &self.pool
+    }
+
     /// Evaluates `query` at one time.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ use crate::plan::{Call, Kind, Node, Selector, Type};
 use crate::point::{Histogram, Point};
 use crate::source::{InstantSource, Reading};
 use crate::trace::{Cost, Trace};
-use crate::value::{MatrixSeries, Value, VectorSample};
+use crate::value::{MatrixSeries, Points, Value, VectorSample};
 use crate::window::{RangeFunction, Reach, Windows};
 
 /// What all parts of a query share.
@@ -668,25 +668,22 @@ fn refuse_same(set: &SeriesSet<'_>) -> Result<()> {
     }
 }
 
-/// Columns as points; series without any are left out. Points take the place of their column.
+/// Columns as points, without copying floats; series without any are left out.
 fn matrix(set: SeriesSet<'_>, steps: Steps) -> Result<Vec<MatrixSeries>> {
     let SeriesSet { series, mut charge } = set;
     let series = series.into_iter().filter(|s| !s.column.is_empty());
     series
         .map(|series| {
-            let column = &series.column;
-            let mut points = Vec::new();
-            charge.add_bytes(column.present() * size_of::<(i64, f64)>())?;
-            points.reserve_exact(column.present());
-            points.extend(column.iter().map(|(step, v)| (steps.at(step), v)));
-            charge.add_bytes(size_of_val(column.histograms()))?;
-            let histograms = column.histograms().iter();
-            let histograms = histograms.map(|(step, h)| (steps.at(*step), Arc::clone(h)));
-            let histograms = histograms.collect();
-            charge.release_bytes(size_of_val(column.parts().1));
+            charge.add_bytes(size_of_val(series.column.histograms()))?;
+            let (first, values, histograms) = series.column.into_parts();
+            let histograms = histograms.into_iter();
             Ok(MatrixSeries {
-                points,
-                histograms,
+                points: Points::Spaced {
+                    first_ms: steps.at(first),
+                    step_ms: steps.step_ms,
+                    values,
+                },
+                histograms: histograms.map(|(step, h)| (steps.at(step), h)).collect(),
                 labels: series.labels,
             })
         })

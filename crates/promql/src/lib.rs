@@ -55,4 +55,4 @@ pub use queries::{
 };
 pub use stats::{QueryStats, SampleStats, Timings};
 pub use trace::TraceNode;
-pub use value::{MatrixSeries, Value, VectorSample};
+pub use value::{MatrixSeries, Points, Value, VectorSample};

@@ -183,7 +183,7 @@ fn describe(point: &Point) -> String {
 
 /// The points of a series in order.
 fn got_points(series: &MatrixSeries) -> Vec<(i64, Got<'_>)> {
-    let floats = series.points.iter().map(|(t, v)| (*t, Got::Float(*v)));
+    let floats = series.points.iter().map(|(t, v)| (t, Got::Float(v)));
     let histograms = series.histograms.iter();
     let histograms = histograms.map(|(t, h)| (*t, Got::Histogram(h)));
     let mut points: Vec<(i64, Got<'_>)> = floats.chain(histograms).collect();

@@ -174,7 +174,7 @@ fn check_middle(eval: &Eval, instant: &Value, range: &Value, time_ms: i64) -> Re
             (float.is_some() || histogram.is_some()).then(|| VectorSample {
                 labels: one.labels.clone(),
                 timestamp_ms: time_ms,
-                value: float.map_or(0.0, |(_, value)| *value),
+                value: float.map_or(0.0, |(_, value)| value),
                 histogram: histogram.map(|(_, h)| Arc::clone(h)),
             })
         })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 
-use crate::support::{CANCELED, MANY, Rig, request, run};
+use crate::support::{CANCELED, COLUMN_POINTS, COLUMNS, MANY, Rig, request, run};
 
 fn expected_many() -> String {
     let mut text =
@@ -35,6 +35,34 @@ fn large_answers_leave_in_chunks() {
         }
         assert_eq!(String::from_utf8(text).unwrap(), expected_many());
         assert!(frames > 3, "{frames}");
+    });
+}
+
+#[test]
+fn pieces_that_are_written_side_by_side_leave_in_order() {
+    let rig = Rig::new();
+    let path = "/api/v1/query?query=columns&time=1";
+    let mut expected =
+        String::from("{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[");
+    for at in 0..COLUMNS {
+        let point = |step: usize| match step % 2 {
+            0 => format!("[{},\"{at}\"]", 1 + step / 2),
+            _ => format!("[{}.500,\"{at}\"]", 1 + step / 2),
+        };
+        let points: Vec<String> = (0..COLUMN_POINTS).map(point).collect();
+        let comma = if at > 0 { "," } else { "" };
+        expected.push_str(&format!(
+            "{comma}{{\"metric\":{{\"at\":\"{at}\"}},\"values\":[{}]}}",
+            points.join(",")
+        ));
+    }
+    expected.push_str("]}}");
+    run(async {
+        let answer = rig.send(request("GET", path, &[], "")).await;
+        assert!(answer.text() == expected);
+        // A client that stops reading ends the writer, whoever writes.
+        let response = rig.server.handle(request("GET", path, &[], "")).await;
+        drop(response);
     });
 }
 

@@ -2,7 +2,7 @@
 //! pools, a clock that stands at 1,000 s.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use api::{
     BuildInfo, ConfigView, Dependencies, Options, ProcessView, QueryEngine, ReloadRequest, Server,
@@ -16,7 +16,7 @@ use http_body_util::{BodyExt as _, Full};
 use model::histogram::Span;
 use model::{FloatHistogram, Labels, Matcher, Metadata, MetricType, STALE_NAN};
 use promql::{
-    EngineOptions, MatrixSeries, QueryError, QueryOptions, QueryOutput, QueryStats, Value,
+    EngineOptions, MatrixSeries, Points, QueryError, QueryOptions, QueryOutput, QueryStats, Value,
     VectorSample,
 };
 use scrape::{FamilyMetadata, Health, PoolStatus, TargetMetadata, TargetStatus};
@@ -327,6 +327,9 @@ struct Engine(EngineOptions);
 
 /// Large enough to be streamed in many chunks.
 pub(crate) const MANY: usize = 40_000;
+/// Series that `columns` answers with, and points of each.
+pub(crate) const COLUMNS: usize = 150;
+pub(crate) const COLUMN_POINTS: usize = 1_000;
 
 /// Buckets of all four kinds of bounds that there are, and an empty one.
 fn histogram() -> FloatHistogram {
@@ -400,18 +403,18 @@ impl Engine {
             }]),
             "histograms" => Value::Matrix(vec![MatrixSeries {
                 labels: metric,
-                points: vec![(0, 1.0)],
+                points: vec![(0, 1.0)].into(),
                 histograms: vec![(1_000, Arc::new(histogram()))],
             }]),
             "range" => Value::Matrix(vec![
                 MatrixSeries {
                     labels: metric,
-                    points: vec![(0, 1.0), (1_500, f64::INFINITY)],
+                    points: vec![(0, 1.0), (1_500, f64::INFINITY)].into(),
                     histograms: Vec::new(),
                 },
                 MatrixSeries {
                     labels: Labels::empty(),
-                    points: vec![(1, 2.5)],
+                    points: vec![(1, 2.5)].into(),
                     histograms: Vec::new(),
                 },
             ]),
@@ -422,6 +425,19 @@ impl Engine {
                         timestamp_ms: time_ms,
                         value: at as f64,
                         histogram: None,
+                    })
+                    .collect(),
+            ),
+            "columns" => Value::Matrix(
+                (0..COLUMNS)
+                    .map(|at| MatrixSeries {
+                        labels: labels(&[("at", &at.to_string())]),
+                        points: Points::Spaced {
+                            first_ms: time_ms,
+                            step_ms: 500,
+                            values: vec![at as f64; COLUMN_POINTS],
+                        },
+                        histograms: Vec::new(),
                     })
                     .collect(),
             ),
@@ -475,6 +491,14 @@ pub(crate) static CANCELED: std::sync::atomic::AtomicBool =
 impl QueryEngine for Engine {
     fn options(&self) -> &EngineOptions {
         &self.0
+    }
+
+    fn pool(&self) -> Option<&rayon::ThreadPool> {
+        static POOL: LazyLock<rayon::ThreadPool> = LazyLock::new(|| {
+            let builder = rayon::ThreadPoolBuilder::new().num_threads(2);
+            builder.build().unwrap()
+        });
+        Some(&POOL)
     }
 
     fn instant(

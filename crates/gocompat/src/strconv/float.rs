@@ -1,7 +1,7 @@
 //! Floats as text: the shortest digits that read back as the same value, in Go's layouts.
 //!
 //! The digits come from `zmij`; whole numbers below 2⁵³, which most samples are, are written
-//! without it.
+//! without it, and what has neither many zeros nor an exponent is what `zmij` writes.
 
 /// The shortest digits of a finite number: 0.d₁d₂… × 10^point.
 struct Decimal {
@@ -81,34 +81,96 @@ fn append_special(out: &mut Vec<u8>, value: f64) -> bool {
     true
 }
 
-/// Writes a whole number below 2⁵³ in size, which has no shorter form; whether it did.
-fn append_whole(out: &mut Vec<u8>, value: f64) -> bool {
-    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
-    // Zero is left out for its sign.
-    if value == 0.0 || value.abs() >= WHOLE_MAX || value.fract() != 0.0 {
-        return false;
+/// Room for the text of a float as the HTTP API writes it, which takes at most 25 bytes
+/// (`-0.0000012345678901234567`), so that it can be copied whole.
+pub const JSON_FLOAT_ROOM: usize = 32;
+
+/// From here on whole numbers have shorter texts than their digits.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// Below this `zmij` writes exponents.
+const PLAIN_MIN: f64 = 1e-5;
+
+/// What [`append_json_float`] appends, into `out`; returns how long it is.
+#[inline]
+pub fn write_json_float(out: &mut [u8; JSON_FLOAT_ROOM], value: f64) -> usize {
+    let size = value.abs();
+    if size < WHOLE_MAX {
+        let whole = size as u64;
+        if whole as f64 == size && whole > 0 {
+            return write_whole(out, whole, value < 0.0);
+        }
+        if size >= PLAIN_MIN && whole as f64 != size {
+            let mut buffer = zmij::Buffer::new();
+            let text = buffer.format_finite(value).as_bytes();
+            out[..text.len()].copy_from_slice(text);
+            return text.len();
+        }
+        if value.to_bits() == 0 {
+            out[0] = b'0';
+            return 1;
+        }
     }
-    if value < 0.0 {
-        out.push(b'-');
+    write_unusual(out, value)
+}
+
+/// The two digits of every number below 100.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < pairs.len() {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
     }
-    let mut rest = value.abs() as u64;
-    let mut digits = [0; 16];
-    let mut at = digits.len();
-    while rest > 0 {
+    pairs
+};
+
+/// Writes a whole number below 2⁵³, which has 16 digits at most.
+#[inline]
+fn write_whole(out: &mut [u8; JSON_FLOAT_ROOM], whole: u64, negative: bool) -> usize {
+    const DIGITS_MAX: usize = 16;
+    // Room behind the digits, so that sixteen bytes can be copied from anywhere among them.
+    let mut digits = [0; 2 * DIGITS_MAX];
+    let mut at = DIGITS_MAX;
+    let mut rest = whole;
+    while rest >= 100 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+        rest /= 100;
+    }
+    if rest >= 10 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[rest as usize]);
+    } else {
         at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
+        digits[at] = b'0' + rest as u8;
     }
-    out.extend_from_slice(&digits[at..]);
-    true
+    let sign = usize::from(negative);
+    out[0] = b'-';
+    out[sign..sign + DIGITS_MAX].copy_from_slice(&digits[at..at + DIGITS_MAX]);
+    sign + DIGITS_MAX - at
+}
+
+#[cold]
+fn write_unusual(out: &mut [u8; JSON_FLOAT_ROOM], value: f64) -> usize {
+    let mut text = Vec::with_capacity(JSON_FLOAT_ROOM);
+    let size = value.abs();
+    if size != 0.0 && !(1e-6..1e21).contains(&size) {
+        append_float_e(&mut text, value);
+    } else if !append_special(&mut text, value) {
+        append_f(&mut text, &decimal(value));
+    }
+    out[..text.len()].copy_from_slice(&text);
+    text.len()
 }
 
 /// `strconv.AppendFloat(out, v, 'f', -1, 64)`: never an exponent.
 pub fn append_float_f(out: &mut Vec<u8>, value: f64) {
-    if append_special(out, value) || append_whole(out, value) {
-        return;
+    if value.abs() < WHOLE_MAX && value.fract() == 0.0 {
+        append_json_float(out, value);
+    } else if !append_special(out, value) {
+        append_f(out, &decimal(value));
     }
-    append_f(out, &decimal(value));
 }
 
 fn append_f(out: &mut Vec<u8>, decimal: &Decimal) {
@@ -170,12 +232,9 @@ fn append_e(out: &mut Vec<u8>, decimal: &Decimal) {
 /// A sample's value as the HTTP API writes it, without its quotes: `'f'`, but `'e'` below 10⁻⁶ and
 /// from 10²¹ on (util/jsonutil/marshal.go).
 pub fn append_json_float(out: &mut Vec<u8>, value: f64) {
-    let size = value.abs();
-    if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        append_float_e(out, value);
-    } else {
-        append_float_f(out, value);
-    }
+    let mut text = [0; JSON_FLOAT_ROOM];
+    let length = write_json_float(&mut text, value);
+    out.extend_from_slice(&text[..length]);
 }
 
 fn text_of(append: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -295,6 +354,34 @@ mod tests {
             assert_eq!(format_float_e(value), e);
             assert_eq!(format_float_g(value), g);
             assert_eq!(text_of(|out| append_json_float(out, value)), json);
+        }
+    }
+
+    /// The quick ways write what the way over digits and point does.
+    #[test]
+    fn quick_texts_are_those_of_the_digits() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for round in 0..200_000 {
+            let value = match round % 5 {
+                0 => f64::from_bits(random.u64(..)),
+                1 => random.i64(..1 << 54) as f64,
+                2 => random.f64() * 10f64.powi(random.i32(-8..22)),
+                3 => -f64::from(random.i32(..)) / 1e3,
+                _ => (random.f64() * 1e4).round() / 10f64.powi(random.i32(0..12)),
+            };
+            let expected = text_of(|out| {
+                let size = value.abs();
+                if append_special(out, value) {
+                } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
+                    append_e(out, &decimal(value));
+                } else {
+                    append_f(out, &decimal(value));
+                }
+            });
+            assert_eq!(text_of(|out| append_json_float(out, value)), expected);
+            if value.is_finite() {
+                assert_eq!(expected.parse().map(f64::to_bits), Ok(value.to_bits()));
+            }
         }
     }
 }

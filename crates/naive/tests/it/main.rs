@@ -190,7 +190,10 @@ fn by_labels(value: Value) -> Matrix {
             .into_iter()
             .map(|s| (s.labels, vec![(s.timestamp_ms, s.value)]))
             .collect(),
-        Value::Matrix(series) => series.into_iter().map(|s| (s.labels, s.points)).collect(),
+        Value::Matrix(series) => series
+            .into_iter()
+            .map(|s| (s.labels, s.points.iter().collect()))
+            .collect(),
         Value::String { .. } => Matrix::new(),
     }
 }

@@ -147,7 +147,7 @@ impl<'q> Evaluator<'q> {
                 charge.add_bytes(2 * size_of::<MatrixSeries>())?;
                 matrix.push(MatrixSeries {
                     labels,
-                    points,
+                    points: points.into(),
                     histograms,
                 });
             }

@@ -130,8 +130,8 @@ fn show(value: &Value) -> String {
         Value::Matrix(series) => {
             let series = series.iter().map(|series| {
                 let mut text = series.labels.to_string();
-                for (time_ms, value) in &series.points {
-                    let minutes = *time_ms as f64 / MINUTE_MS as f64;
+                for (time_ms, value) in series.points.iter() {
+                    let minutes = time_ms as f64 / MINUTE_MS as f64;
                     let _ = write!(text, " {minutes}:{value}");
                 }
                 for (time_ms, histogram) in &series.histograms {
