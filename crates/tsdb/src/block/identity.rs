@@ -2,8 +2,9 @@
 
 use storage::StorageError;
 
+use super::forward::PairsReader;
 use super::index::Index;
-use super::index_build::{PAGE_SERIES, PAGE_VALUES};
+use super::index_build::PAGE_VALUES;
 use crate::identity::{Identity, IdentityKeys};
 
 /// The hashes of one page of a name's values.
@@ -17,18 +18,11 @@ pub(super) fn identities(
     ids: &[u32],
 ) -> Result<Vec<Identity>, StorageError> {
     let mut hashes: Vec<Vec<Option<PageHashes>>> = vec![Vec::new(); index.names.len()];
-    let mut forward = None;
+    let mut reader = PairsReader::new(index);
     let mut found = Vec::with_capacity(ids.len());
     for &id in ids {
-        let page = id as usize / PAGE_SERIES;
-        if forward.as_ref().is_none_or(|(at, _)| *at != page) {
-            forward = Some((page, index.forward_page(page)?));
-        }
-        let Some((_, forward)) = &forward else {
-            continue;
-        };
         let mut identity = Identity::default();
-        for (name, rank) in index.pairs_of(forward, id) {
+        for &(name, rank) in reader.pairs(id)? {
             let (page, at) = (rank as usize / PAGE_VALUES, rank as usize % PAGE_VALUES);
             let pages = &mut hashes[name as usize];
             if pages.len() <= page {

@@ -1,8 +1,7 @@
 //! The index of an open block.
 //!
 //! The head section is read at opening: names, tables, where pages are. Pages of the dictionary,
-//! of postings and of label sets are read when asked for; the first and the last kind go through
-//! the cache.
+//! of postings and of label sets are read when asked for; the first kind goes through the cache.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -16,8 +15,12 @@ use storage::StorageError;
 
 use super::BlockError;
 use super::cache::PageCache;
-use super::format::{self, CHECK_BYTES, FileReader, HEAD_BYTES, INDEX_MAGIC, text};
-use super::index_build::{PAGE_SERIES, PAGE_VALUES};
+use super::format::{
+    self, CHECK_BYTES, FileReader, HEAD_BYTES, INDEX_MAGIC, SMALL_PAGES_VERSION, text,
+};
+use super::forward::{ForwardPages, PairsReader};
+use super::forward_v1::WideForward;
+use super::index_build::PAGE_VALUES;
 use super::postings;
 use super::tables::Tables;
 use crate::postings::{Bits, IdSet};
@@ -32,7 +35,7 @@ pub(super) struct Name {
     pub(super) text: String,
     /// Its pairs are numbered from here.
     first_pair: u32,
-    value_count: u32,
+    pub(super) value_count: u32,
     /// Its pages in the dictionary start here.
     first_page: u32,
     /// Where the postings of all series with the label are.
@@ -52,16 +55,23 @@ struct DictionaryEntry {
 #[derive(Debug)]
 pub(crate) struct Index {
     path: PathBuf,
-    file: FileReader,
-    cache: Arc<PageCache>,
+    pub(super) file: FileReader,
+    pub(super) cache: Arc<PageCache>,
     /// The block's number in the cache.
-    block: u64,
-    series_count: u32,
+    pub(super) block: u64,
+    pub(super) series_count: u32,
     pub(super) names: Vec<Name>,
     dictionary: Vec<DictionaryEntry>,
-    /// Label names of each schema.
-    schemas: Vec<Vec<u32>>,
-    forward: Vec<(u64, u32)>,
+    pub(super) forward: Forward,
+}
+
+/// Where label sets are.
+#[derive(Debug)]
+pub(super) enum Forward {
+    /// In indexes of the versions 1 to 4.
+    Wide(WideForward),
+    /// In all others.
+    Pages(ForwardPages),
 }
 
 /// A page of the dictionary, decoded.
@@ -101,13 +111,6 @@ impl DictionaryPage {
     }
 }
 
-/// A page of label sets, decoded: for each series its schema and the ranks of its values.
-#[derive(Debug)]
-pub(super) struct ForwardPage {
-    series: Vec<(u32, u32)>,
-    ranks: Vec<u32>,
-}
-
 impl Index {
     /// Opens the index and reads its head.
     pub(crate) fn open(
@@ -130,8 +133,7 @@ impl Index {
             series_count: 0,
             names: Vec::new(),
             dictionary: Vec::new(),
-            schemas: Vec::new(),
-            forward: Vec::new(),
+            forward: Forward::Wide(WideForward::default()),
         };
         let tables = index
             .read_head(min_ms, version)
@@ -147,7 +149,7 @@ impl Index {
         self.file.size()
     }
 
-    fn corrupt(&self, what: &'static str) -> impl Fn(DecodeError) -> StorageError + '_ {
+    pub(super) fn corrupt(&self, what: &'static str) -> impl Fn(DecodeError) -> StorageError + '_ {
         move |error| StorageError::Corrupt(format!("{}: {what}: {error}", self.path.display()))
     }
 
@@ -164,15 +166,10 @@ impl Index {
         let raw = format::unpack(file.page(offset, size)?)?;
         let mut reader = Reader::new(&raw);
         self.series_count = reader.count(u32::MAX as usize)? as u32;
-        let mut at = self.read_names(&mut reader)?;
-        self.read_schemas(&mut reader)?;
-        for _ in 0..(self.series_count as usize).div_ceil(PAGE_SERIES) {
-            let size = reader.count(u32::MAX as usize)? as u32;
-            self.forward.push((at, size));
-            at += u64::from(size);
-        }
+        let at = self.read_names(&mut reader)?;
+        let end = self.read_forward(&mut reader, at, version)?;
         let (tables, series) = Tables::decode(reader.rest(), min_ms, version)?;
-        if series != self.series_count || at != offset {
+        if series != self.series_count || end != offset {
             return Err(DecodeError("count of series"));
         }
         Ok(tables)
@@ -228,20 +225,23 @@ impl Index {
         Ok(at)
     }
 
-    fn read_schemas(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-        for _ in 0..reader.count(reader.rest().len())? {
-            let names = reader.count(reader.rest().len().min(self.names.len()))?;
-            let mut schema = Vec::with_capacity(names);
-            for _ in 0..names {
-                let name = reader.count(self.names.len())? as u32;
-                if name as usize == self.names.len() || schema.last().is_some_and(|&l| l >= name) {
-                    return Err(DecodeError("schema"));
-                }
-                schema.push(name);
-            }
-            self.schemas.push(schema);
+    /// Reads where pages of label sets are, from `offset` on; gives where they end.
+    fn read_forward(
+        &mut self,
+        reader: &mut Reader<'_>,
+        offset: u64,
+        version: u64,
+    ) -> Result<u64, DecodeError> {
+        if version >= SMALL_PAGES_VERSION {
+            let pages = ForwardPages::decode(reader, self.series_count, offset)?;
+            let end = pages.end();
+            self.forward = Forward::Pages(pages);
+            return Ok(end);
         }
-        Ok(())
+        let forward = WideForward::decode(reader, self.names.len(), self.series_count, offset)?;
+        let end = forward.end();
+        self.forward = Forward::Wide(forward);
+        Ok(end)
     }
 
     fn name(&self, name: &str) -> Option<&Name> {
@@ -324,74 +324,11 @@ impl Index {
         Ok(from)
     }
 
-    /// The page of label sets that has series `PAGE_SERIES * page` and those after it.
-    pub(super) fn forward_page(&self, page: usize) -> Result<Arc<ForwardPage>, StorageError> {
-        let (offset, size) = self.forward[page];
-        let count = PAGE_SERIES.min(self.series_count as usize - page * PAGE_SERIES);
-        self.cache
-            .get_or_load(self.block, INDEX_SPACE | offset, || {
-                let raw = format::unpack(self.file.page(offset, size as usize)?)?;
-                let page = self.decode_forward(&raw, count)?;
-                let size = 64 + 8 * page.series.len() + 4 * page.ranks.len();
-                Ok((page, size))
-            })
-            .map_err(self.corrupt("label sets"))
-    }
-
-    /// The names of a series' labels and the ranks of their values; `forward` is its page.
-    pub(super) fn pairs_of<'a>(
-        &'a self,
-        forward: &'a ForwardPage,
-        id: u32,
-    ) -> impl Iterator<Item = (u32, u32)> + 'a {
-        let (schema, from) = forward.series[id as usize % PAGE_SERIES];
-        let names = &self.schemas[schema as usize];
-        let ranks = &forward.ranks[from as usize..from as usize + names.len()];
-        names.iter().copied().zip(ranks.iter().copied())
-    }
-
-    fn decode_forward(&self, raw: &[u8], count: usize) -> Result<ForwardPage, DecodeError> {
-        let mut reader = Reader::new(raw);
-        let mut series = Vec::with_capacity(count);
-        let mut labels = 0u32;
-        let mut with_name = vec![Vec::new(); self.names.len()];
-        for _ in 0..count {
-            let schema = reader.count(u32::MAX as usize)? as u32;
-            let names = self
-                .schemas
-                .get(schema as usize)
-                .ok_or(DecodeError("schema"))?;
-            series.push((schema, labels));
-            for &name in names {
-                with_name[name as usize].push(labels);
-                labels += 1;
-            }
-            if labels as usize > raw.len() {
-                return Err(DecodeError("length"));
-            }
-        }
-        let mut ranks = vec![0; labels as usize];
-        for (name, positions) in self.names.iter().zip(&with_name) {
-            let mut rank = 0i64;
-            for &at in positions {
-                rank = rank.wrapping_add(reader.signed()?);
-                if rank < 0 || rank >= i64::from(name.value_count) {
-                    return Err(DecodeError("value"));
-                }
-                ranks[at as usize] = rank as u32;
-            }
-        }
-        if !reader.is_empty() {
-            return Err(DecodeError("length"));
-        }
-        Ok(ForwardPage { series, ranks })
-    }
-
     /// Reads label sets one after the other; fastest in order of id.
     pub(crate) fn labels_reader(&self) -> LabelsReader<'_> {
         LabelsReader {
             index: self,
-            forward: None,
+            pairs: PairsReader::new(self),
             values: vec![Vec::new(); self.names.len()],
         }
     }
@@ -401,7 +338,7 @@ impl Index {
 const CACHED_SET_MIN: usize = 256;
 
 /// Index pages and data pages share the cache; their offsets must not meet.
-const INDEX_SPACE: u64 = 1 << 63;
+pub(super) const INDEX_SPACE: u64 = 1 << 63;
 
 fn decode_dictionary(
     bytes: &[u8],
@@ -439,12 +376,12 @@ fn decode_dictionary(
     })
 }
 
-/// Turns series ids into labels. Remembers the page of label sets that it used last and, for each
-/// name, pages of values: neighbours mostly share them.
+/// Turns series ids into labels. Remembers, for each name, pages of values: neighbours mostly share
+/// them.
 #[derive(Debug)]
 pub(crate) struct LabelsReader<'a> {
     index: &'a Index,
-    forward: Option<(usize, Arc<ForwardPage>)>,
+    pairs: PairsReader<'a>,
     /// For each name the pages used lately, page `p` at `p % HELD_PAGES`; room is made as needed.
     values: Vec<Vec<Option<HeldPage>>>,
 }
@@ -459,17 +396,8 @@ impl LabelsReader<'_> {
     /// The labels of a series.
     pub(crate) fn labels(&mut self, id: u32) -> Result<Labels, StorageError> {
         let index = self.index;
-        let page = id as usize / PAGE_SERIES;
-        if self.forward.as_ref().is_none_or(|(at, _)| *at != page) {
-            self.forward = Some((page, index.forward_page(page)?));
-        }
-        let Some((_, forward)) = &self.forward else {
-            return Ok(Labels::empty());
-        };
-        let (schema, from) = forward.series[id as usize % PAGE_SERIES];
-        let names = &index.schemas[schema as usize];
-        let ranks = &forward.ranks[from as usize..from as usize + names.len()];
-        for (&name, &rank) in names.iter().zip(ranks) {
+        let pairs = self.pairs.pairs(id)?;
+        for &(name, rank) in pairs {
             let page = rank / PAGE_VALUES as u32;
             let held = &mut self.values[name as usize];
             let slot = page as usize % HELD_PAGES;
@@ -481,7 +409,7 @@ impl LabelsReader<'_> {
                 held[slot] = Some((page, index.dictionary_page(of_name, page)?));
             }
         }
-        let pairs = names.iter().zip(ranks).filter_map(|(&name, &rank)| {
+        let pairs = pairs.iter().filter_map(|&(name, rank)| {
             let slot = rank as usize / PAGE_VALUES % HELD_PAGES;
             let (_, page) = self.values[name as usize][slot].as_ref()?;
             let value = page.value(rank as usize % PAGE_VALUES);

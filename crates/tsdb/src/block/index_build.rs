@@ -14,16 +14,13 @@ use model::Labels;
 
 use super::BlockError;
 use super::format::{self, FileWriter};
+use super::forward::ForwardWriter;
 use super::postings;
 use super::tables::Tables;
 
 /// Values of a label in a page of the dictionary. A look-up decodes one page.
 pub(crate) const PAGE_VALUES: usize = 64;
-/// Series in a page of label sets. Listing one series decodes its page.
-pub(crate) const PAGE_SERIES: usize = 1_024;
 
-/// Label sets are read by the thousand and rarely; they are worth the time.
-const FORWARD_LEVEL: i32 = 9;
 const HEAD_LEVEL: i32 = 9;
 
 #[derive(Debug, Default)]
@@ -44,6 +41,8 @@ pub(crate) struct IndexBuilder {
     /// For each series its schema and where its values start.
     series: Vec<(u32, u32)>,
     values: Vec<u32>,
+    /// How many series there were at the end of each batch with new ones.
+    batch_ends: Vec<u32>,
     by_labels: HashTable<u32>,
     hasher: FixedState,
     names_now: Vec<u32>,
@@ -125,6 +124,13 @@ impl IndexBuilder {
         Ok((id, true))
     }
 
+    /// Says that a batch ends here.
+    pub(crate) fn end_batch(&mut self) {
+        if self.batch_ends.last() != Some(&self.len()) {
+            self.batch_ends.push(self.len());
+        }
+    }
+
     /// Writes the index file's pages and its foot.
     pub(crate) fn write(
         mut self,
@@ -140,13 +146,13 @@ impl IndexBuilder {
                 .cmp(&self.names[b as usize].text)
         });
         let mut head = Head::default();
-        let mut ranks = vec![Vec::new(); self.names.len()];
+        let mut ranks = vec![(0, Vec::new()); self.names.len()];
         varint::put(&mut head.names, order.len() as u64);
-        for &name in &order {
-            ranks[name as usize] = self.write_name(name, &mut head, file)?;
+        for (rank, &name) in (0..).zip(&order) {
+            ranks[name as usize] = (rank, self.write_name(name, &mut head, file)?);
         }
-        self.write_forward(&order, &ranks, &mut head, file)?;
-        self.write_head(&order, &head, tables, min_ms, file)
+        self.write_forward(&ranks, &mut head, file)?;
+        self.write_head(&head, tables, min_ms, file)
     }
 
     /// Writes postings and dictionary pages of a name; gives the rank of each of its values.
@@ -220,60 +226,42 @@ impl IndexBuilder {
         (ids, ends, everybody)
     }
 
+    /// Writes the label sets; `ranks` are those of each name and of its values.
     fn write_forward(
         &self,
-        order: &[u32],
-        ranks: &[Vec<u32>],
+        ranks: &[(u32, Vec<u32>)],
         head: &mut Head,
         file: &mut FileWriter,
     ) -> Result<(), BlockError> {
-        let mut raw = Vec::new();
-        for page in self.series.chunks(PAGE_SERIES) {
-            raw.clear();
-            for &(schema, _) in page {
-                varint::put(&mut raw, u64::from(schema));
+        let mut writer = ForwardWriter::default();
+        let mut first = 0;
+        for &end in &self.batch_ends {
+            for &(schema, from) in &self.series[first as usize..end as usize] {
+                let names = &self.schemas[schema as usize];
+                let values = &self.values[from as usize..];
+                let pairs = names.iter().zip(values).map(|(&name, &value)| {
+                    let (name, ranks) = &ranks[name as usize];
+                    (*name, ranks[value as usize])
+                });
+                writer.push(pairs, file)?;
             }
-            for &name in order {
-                let mut before = 0i64;
-                for &(schema, from) in page {
-                    let names = &self.schemas[schema as usize];
-                    if let Some(at) = names.iter().position(|&n| n == name) {
-                        let value = self.values[from as usize + at];
-                        let rank = i64::from(ranks[name as usize][value as usize]);
-                        varint::put_signed(&mut raw, rank - before);
-                        before = rank;
-                    }
-                }
-            }
-            let size = file.page(|out| format::pack(&raw, FORWARD_LEVEL, out))?;
-            varint::put(&mut head.forward, size as u64);
+            writer.end_batch(file)?;
+            first = end;
         }
-        Ok(())
+        writer.finish(file, &mut head.forward)
     }
 
     fn write_head(
         &self,
-        order: &[u32],
         head: &Head,
         tables: &Tables,
         min_ms: i64,
         file: &mut FileWriter,
     ) -> Result<(), BlockError> {
-        let mut rank_of_name = vec![0u64; order.len()];
-        for (rank, &name) in (0u64..).zip(order) {
-            rank_of_name[name as usize] = rank;
-        }
         let mut raw = Vec::new();
         varint::put(&mut raw, u64::from(self.len()));
         raw.extend_from_slice(&head.names);
         raw.extend_from_slice(&head.pages);
-        varint::put(&mut raw, self.schemas.len() as u64);
-        for schema in &self.schemas {
-            varint::put(&mut raw, schema.len() as u64);
-            for &name in schema {
-                varint::put(&mut raw, rank_of_name[name as usize]);
-            }
-        }
         raw.extend_from_slice(&head.forward);
         tables.encode(min_ms, &mut raw);
         let offset = file.position();

@@ -10,8 +10,9 @@ use rayon::slice::ParallelSlice as _;
 use storage::StorageError;
 
 use super::Block;
-use super::index::{ForwardPage, Index};
-use super::index_build::{PAGE_SERIES, PAGE_VALUES};
+use super::forward::PairsReader;
+use super::index::Index;
+use super::index_build::PAGE_VALUES;
 use crate::order::Keys;
 
 /// Series that one thread reads of a list before it takes the next part.
@@ -41,7 +42,7 @@ impl Block {
 fn keys(index: &Index, ids: &[u32]) -> Result<Keys, StorageError> {
     let mut used: Vec<Vec<bool>> = vec![Vec::new(); index.names.len()];
     for_each(index, ids, |pairs| {
-        for (name, rank) in pairs {
+        for &(name, rank) in pairs {
             let of_name = &mut used[name as usize];
             if of_name.len() <= rank as usize {
                 of_name.resize(rank as usize + 1, false);
@@ -72,7 +73,8 @@ fn keys(index: &Index, ids: &[u32]) -> Result<Keys, StorageError> {
         numbers.push(of_name);
     }
     for_each(index, ids, |pairs| {
-        keys.push(pairs.map(|(name, rank)| numbers[name as usize][rank as usize]));
+        let number = |&(name, rank): &(u32, u32)| numbers[name as usize][rank as usize];
+        keys.push(pairs.iter().map(number));
         Ok(())
     })?;
     Ok(keys)
@@ -88,7 +90,7 @@ fn some_labels(index: &Index, ids: &[u32], names: &[String]) -> Result<Vec<Label
     let mut wanted = Vec::new();
     for_each(index, ids, |pairs| {
         wanted.clear();
-        wanted.extend(pairs.filter(|&(name, _)| kept[name as usize]));
+        wanted.extend(pairs.iter().filter(|(name, _)| kept[*name as usize]));
         let labels = match by_pairs.get(&wanted) {
             Some(labels) => labels,
             None => {
@@ -122,17 +124,8 @@ fn labels_of(index: &Index, pairs: &[(u32, u32)]) -> Result<Labels, StorageError
 fn for_each(
     index: &Index,
     ids: &[u32],
-    mut each: impl FnMut(&mut dyn Iterator<Item = (u32, u32)>) -> Result<(), StorageError>,
+    mut each: impl FnMut(&[(u32, u32)]) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
-    let mut forward: Option<(usize, std::sync::Arc<ForwardPage>)> = None;
-    for &id in ids {
-        let page = id as usize / PAGE_SERIES;
-        if forward.as_ref().is_none_or(|(at, _)| *at != page) {
-            forward = Some((page, index.forward_page(page)?));
-        }
-        if let Some((_, forward)) = &forward {
-            each(&mut index.pairs_of(forward, id))?;
-        }
-    }
-    Ok(())
+    let mut reader = PairsReader::new(index);
+    ids.iter().try_for_each(|&id| each(reader.pairs(id)?))
 }

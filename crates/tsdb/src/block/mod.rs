@@ -21,6 +21,8 @@ pub(crate) mod chunk_page;
 mod deleted;
 mod error;
 mod format;
+mod forward;
+mod forward_v1;
 mod histogram_page;
 mod identity;
 mod index;

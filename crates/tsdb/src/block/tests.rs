@@ -1,6 +1,7 @@
 //! Blocks as a whole: what is written is what is read, whatever the data, the disk and the bits do.
 
 mod version3;
+mod version5;
 
 use std::collections::BTreeMap;
 use std::path::Path;

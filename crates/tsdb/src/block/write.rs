@@ -414,6 +414,7 @@ impl DataWriter {
         for labels in all {
             ids.push(self.index.series(labels)?.0);
         }
+        self.index.end_batch();
         self.stats.num_series = u64::from(self.index.len());
         let all_new = self.index.len() - first == ids.len() as u32;
         self.tables.batches.push(Batch {

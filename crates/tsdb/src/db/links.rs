@@ -284,13 +284,19 @@ fn where_files_cannot_be_linked_the_block_is_written_whole() {
 }
 
 #[test]
-fn linked_blocks_of_version_4_are_read_for_ever() {
+fn linked_blocks_of_every_version_are_read_for_ever() {
+    is_read(4, "compat/v4");
+    is_read(5, "compat/v5_linked");
+}
+
+fn is_read(version: u64, folder: &str) {
     let real = disk::RealDisk;
-    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join("compat/v4");
+    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let (memory, mut want) = one_block();
     want.sort();
-    // As the other fixtures: written once, with the variable set to 4.
-    if std::env::var("PROMONTORY_WRITE_FIXTURE").is_ok_and(|wanted| wanted == "4") {
+    // As the other fixtures: written once, with the variable set to the version.
+    let wanted = std::env::var("PROMONTORY_WRITE_FIXTURE").ok();
+    if wanted.is_some_and(|wanted| wanted == version.to_string()) {
         let from = block_dir(&memory, Path::new("/data"));
         let to = parent.join(from.file_name().unwrap());
         real.create_dir_all(&to).unwrap();
@@ -304,7 +310,7 @@ fn linked_blocks_of_version_4_are_read_for_ever() {
     let block = Block::open(&real, &dir, &PageCache::new(1 << 20)).unwrap();
     assert_eq!(
         (block.meta().promontory_format, block.tables().files),
-        (4, 1)
+        (version, 1)
     );
     assert_eq!(read_block(&real, &dir), Some(want));
 }

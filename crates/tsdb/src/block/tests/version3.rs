@@ -9,7 +9,7 @@ const ROWS: i64 = 70;
 
 /// Histograms of whole numbers and of floats, on both kinds of grid, one of them every other time
 /// only; and the starts of one of them.
-fn source() -> VecSource {
+pub(super) fn source() -> VecSource {
     let mut source = related_source();
     let timestamps: Vec<i64> = (0..ROWS).map(|at| 1_000 + at * 10_000).collect();
     let series = (0..4u64).map(|shape| {
