@@ -10,7 +10,7 @@ use std::sync::Arc;
 use model::FloatHistogram;
 
 use crate::column::{ABSENT, Column, Scalar, is_present};
-use crate::gomath::{kahan_add, quantile};
+use crate::gomath::{kahan_add, kahan_add_each, quantile};
 use crate::native::Notes;
 use crate::native::totals::{Kind, Total};
 use crate::point::Point;
@@ -138,17 +138,22 @@ impl Accumulator {
             Fold::Sum => {
                 let sums = &mut self.value[first..first + values.len()];
                 let compensations = &mut self.second[first..first + values.len()];
-                for ((&value, sum), c) in values.iter().zip(sums).zip(compensations) {
+                // Nothing that is absent is finite.
+                kahan_add_each(values, sums, compensations, |_, value, sum, c| {
                     if is_present(value) {
                         add_to_sum(value, sum, c);
                     }
-                }
+                });
             }
             Fold::Count => self.each(column, |count, _| count + 1.0, |_| 1.0),
             Fold::Group => self.each(column, |one, _| one, |_| 1.0),
             Fold::Max => self.each(column, |max, v| pick(max, v, max < v), |v| v),
             Fold::Min => self.each(column, |min, v| pick(min, v, min > v), |v| v),
             Fold::Avg => {
+                if self.mean.is_empty() {
+                    self.add_to_averages(first, values);
+                    return;
+                }
                 for (step, value) in column.iter() {
                     self.add_to_average(step, value);
                 }
@@ -229,8 +234,43 @@ impl Accumulator {
         }
     }
 
+    /// Adds to averages from step `first` on, of which none is a running mean yet.
+    fn add_to_averages(&mut self, first: usize, values: &[f64]) {
+        let places = first..first + values.len();
+        let counts = &mut self.count[places.clone()];
+        for (count, value) in counts.iter_mut().zip(values) {
+            *count += f64::from(u8::from(is_present(*value)));
+        }
+        let mut overflowing = Vec::new();
+        let (sums, lost) = (&mut self.value[places.clone()], &mut self.second[places]);
+        kahan_add_each(values, sums, lost, |at, value, sum, c| {
+            if !is_present(value) {
+                return;
+            }
+            if counts[at] == 1.0 {
+                *sum = value;
+                return;
+            }
+            let (mut new_sum, mut new_c) = (*sum, *c);
+            kahan_add(value, &mut new_sum, &mut new_c);
+            if new_sum.is_infinite() {
+                overflowing.push(at);
+            } else {
+                (*sum, *c) = (new_sum, new_c);
+            }
+        });
+        for at in overflowing {
+            self.add_counted_to_average(first + at, values[at]);
+        }
+    }
+
     fn add_to_average(&mut self, step: usize, value: f64) {
         self.count[step] += 1.0;
+        self.add_counted_to_average(step, value);
+    }
+
+    /// Adds a value that has been counted.
+    fn add_counted_to_average(&mut self, step: usize, value: f64) {
         let count = self.count[step];
         if count == 1.0 {
             self.value[step] = value;

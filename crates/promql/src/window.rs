@@ -2,17 +2,16 @@
 //!
 //! The samples of a series are read once; two indices walk over them as the window moves. What a
 //! function costs per step depends on what its bits allow: counts, resets and changes come from
-//! prefix sums, extremes from a monotonic queue, rates from the window's ends and the resets in
-//! it. Sums and averages are compensated in sample order, which no incremental form reproduces but
-//! for whole numbers, so they walk over each window; [`lanes`] walks over four of them at once.
+//! prefix sums, extremes from running extremes around a turn, rates from the window's ends and the
+//! resets in it. Sums and averages are compensated in sample order, which no incremental form
+//! reproduces but for whole numbers, so they walk over each window; [`lanes`] walks over four of them
+//! at once.
 //!
 //! Windows are open at the left: a sample exactly one range ago is outside.
 
 mod lanes;
 pub(crate) mod starts;
 mod stretch;
-
-use std::collections::VecDeque;
 
 use storage::Points;
 
@@ -266,6 +265,22 @@ pub(crate) struct Walk<'a> {
     pub(crate) deadline: Option<&'a Deadline>,
 }
 
+/// The first place from `from` on whose time is after `time_ms`. With regular scrapes it lies as far
+/// on as the last time: that is looked at first.
+#[inline(always)]
+fn first_after(times: &[i64], from: usize, stride: usize, time_ms: i64) -> usize {
+    let guess = from + stride;
+    let is_after = |at: usize| times.get(at).is_none_or(|&t| t > time_ms);
+    if guess <= times.len() && is_after(guess) && (stride == 0 || times[guess - 1] <= time_ms) {
+        return guess;
+    }
+    let mut at = from;
+    while !is_after(at) {
+        at += 1;
+    }
+    at
+}
+
 /// Samples of windows between two looks at the deadline: quantiles sort that many in some 10 ms.
 const UNCHECKED_SAMPLES_MAX: u64 = 1 << 18;
 
@@ -291,16 +306,14 @@ impl<'a> Walk<'a> {
             ..WindowCounts::default()
         };
         let (mut low, mut high) = (0, 0);
+        let mut stride = (0, 0);
         for (step, out) in out.iter_mut().enumerate() {
             let end_ms = windows.end_ms(step);
             let start_ms = end_ms - windows.range_ms;
-            let previous_high = high;
-            while high < times.len() && times[high] <= end_ms + after {
-                high += 1;
-            }
-            while low < high && times[low] <= start_ms - before {
-                low += 1;
-            }
+            let previous = (low, high);
+            high = first_after(times, high, stride.1, end_ms + after);
+            low = first_after(&times[..high], low, stride.0, start_ms - before);
+            stride = (low - previous.0, high - previous.1);
             if low == high {
                 continue;
             }
@@ -308,7 +321,7 @@ impl<'a> Walk<'a> {
             let new = if step > 0 && windows.at_ms.is_some() {
                 0
             } else {
-                (high - low.max(previous_high)) as u64
+                (high - low.max(previous.1)) as u64
             };
             unchecked += inside;
             if unchecked >= UNCHECKED_SAMPLES_MAX {
@@ -482,7 +495,14 @@ impl<'a> Walk<'a> {
         let (mut first_reset, mut end_reset) = (0, 0);
         let overlapping = starts::overlapping(self.times, self.starts);
         let mut overlaps = 0;
-        let mut stretch = Stretch::default();
+        let scaled = |factor: f64| {
+            if per_second {
+                factor / range_seconds
+            } else {
+                factor
+            }
+        };
+        let (mut stretch, mut usual) = (Stretch::default(), 0.0);
         let (column, mut counts) = self.over(|w| {
             let began = if is_counter {
                 starts::start_inside(self.counted(w.low), w.borders())
@@ -517,18 +537,15 @@ impl<'a> Walk<'a> {
                     let at = (times.0 - w.start_ms, w.end_ms - times.1, w.count());
                     if stretch.at != at {
                         stretch = Stretch::of(times, w.count(), w.borders());
+                        usual = scaled(stretch.factor);
+                    }
+                    if !stretch.may_begin_at_zero(start, increase) {
+                        return Some(increase * usual);
                     }
                     stretch.factor(start, increase)
                 }
             };
-            Some(
-                increase
-                    * if per_second {
-                        factor / range_seconds
-                    } else {
-                        factor
-                    },
-            )
+            Some(increase * scaled(factor))
         });
         counts.overlaps = overlaps;
         (column, counts)
@@ -563,11 +580,19 @@ impl<'a> Walk<'a> {
             let all = 1..self.values.len();
             return all.filter(|&at| self.is_reset(at)).collect();
         }
-        let pairs = self.values.windows(2).enumerate();
-        pairs
-            .filter(|(_, pair)| pair[1] < pair[0])
-            .map(|(at, _)| at + 1)
-            .collect()
+        // Mostly there is none: whole blocks are looked at without branches.
+        const BLOCK: usize = 64;
+        let mut resets = Vec::new();
+        for begin in (1..self.values.len()).step_by(BLOCK) {
+            let end = self.values.len().min(begin + BLOCK);
+            let pairs = self.values[begin - 1..end - 1]
+                .iter()
+                .zip(&self.values[begin..end]);
+            if pairs.fold(false, |any, (before, value)| any | (value < before)) {
+                resets.extend((begin..end).filter(|&at| self.is_reset(at)));
+            }
+        }
+        resets
     }
 
     /// How often neighbours within the window differ in some way, by the second one's place. Costs
@@ -592,30 +617,35 @@ impl<'a> Walk<'a> {
     }
 
     /// The smallest or largest value; of equal ones the earliest, NaN only if there is nothing
-    /// else. A queue holds the candidates: each sample enters and leaves once.
+    /// else. For the samples before some turn it is known which is the best from each of them to
+    /// the turn, for those after it which is the best so far: a window asks both. When all of a
+    /// window lies after the turn, its end is the next one. So each sample is compared twice,
+    /// however the values lie.
     fn extreme(&self, beats: impl Fn(f64, f64) -> bool) -> (Column, WindowCounts) {
-        let mut candidates: VecDeque<usize> = VecDeque::new();
-        let mut next = 0;
+        let better = |earlier: f64, later: f64| {
+            if earlier.is_nan() || beats(later, earlier) {
+                later
+            } else {
+                earlier
+            }
+        };
+        let mut to_turn = vec![f64::NAN; self.values.len()];
+        let (mut turn, mut next, mut since_turn) = (0, 0, f64::NAN);
         self.over(|w| {
-            next = next.max(w.low);
-            while next < w.high {
-                let value = w.values[next];
-                if !value.is_nan() {
-                    while candidates
-                        .back()
-                        .is_some_and(|&at| beats(value, w.values[at]))
-                    {
-                        candidates.pop_back();
-                    }
-                    candidates.push_back(next);
+            if w.low >= turn {
+                (turn, next, since_turn) = (w.high, w.high, f64::NAN);
+                let mut best = f64::NAN;
+                let places = to_turn[w.low..w.high].iter_mut().zip(w.own_values());
+                for (place, &value) in places.rev() {
+                    best = better(value, best);
+                    *place = best;
                 }
-                next += 1;
             }
-            while candidates.front().is_some_and(|&at| at < w.low) {
-                candidates.pop_front();
+            for &value in &w.values[next..w.high] {
+                since_turn = better(since_turn, value);
             }
-            let at = candidates.front().copied().unwrap_or(w.high - 1);
-            Some(w.values[at])
+            next = w.high;
+            Some(better(to_turn[w.low], since_turn))
         })
     }
 }

@@ -8,7 +8,7 @@
 //! differences of sums from the start ([`whole_sums`]).
 
 use super::Window;
-use crate::gomath::kahan_add;
+use crate::gomath::{exact_sum, kahan_add};
 
 /// So many windows are worked on at once: two additions a register, two registers on their way.
 pub(super) const LANES: usize = 4;
@@ -20,15 +20,8 @@ type Four = [f64; LANES];
 #[inline(always)]
 fn add(values: Four, sums: &mut Four, compensations: &mut Four) {
     for lane in 0..LANES {
-        let (value, sum) = (values[lane], sums[lane]);
-        let total = sum + value;
-        let of_sum = (sum - total) + value;
-        let of_value = (value - total) + sum;
-        compensations[lane] += if sum.abs() >= value.abs() {
-            of_sum
-        } else {
-            of_value
-        };
+        let (total, lost) = exact_sum(sums[lane], values[lane]);
+        compensations[lane] += lost;
         sums[lane] = total;
     }
 }
@@ -41,13 +34,13 @@ fn all_finite(lists: &[Four]) -> bool {
     lists.iter().flatten().all(|value| value.is_finite())
 }
 
-/// Calls `f` with the samples of all windows, place by place.
+/// The samples of all windows, place by place. For loops, not closures: what a closure changes
+/// lies in memory, not in registers.
 #[inline(always)]
-fn zip<T: Copy>(lists: [&[T]; LANES], mut f: impl FnMut([T; LANES])) {
+fn by_place<'a>(lists: [&'a [f64]; LANES]) -> impl Iterator<Item = Four> + 'a {
     let [a, b, c, d] = lists;
-    for (((&a, &b), &c), &d) in a.iter().zip(b).zip(c).zip(d) {
-        f([a, b, c, d]);
-    }
+    let places = a.iter().zip(b).zip(c).zip(d);
+    places.map(|(((&a, &b), &c), &d)| [a, b, c, d])
 }
 
 /// Sums of all samples before each place, if the values are whole numbers and no sum over any of
@@ -88,9 +81,9 @@ pub(super) fn sum(values: &[f64]) -> f64 {
 /// [`sum`] of four windows.
 pub(super) fn totals(windows: [&Window<'_>; LANES]) -> Option<Four> {
     let (mut sums, mut c) = ([0.0; LANES], [0.0; LANES]);
-    zip(windows.map(|w| w.own_values()), |values| {
-        add(values, &mut sums, &mut c)
-    });
+    for values in by_place(windows.map(|w| w.own_values())) {
+        add(values, &mut sums, &mut c);
+    }
     all_finite(&[sums, c]).then(|| each(|lane| sums[lane] + c[lane]))
 }
 
@@ -127,9 +120,9 @@ pub(super) fn average(values: &[f64]) -> f64 {
 pub(super) fn averages(windows: [&Window<'_>; LANES]) -> Option<Four> {
     let all = windows.map(|w| w.own_values());
     let (mut sums, mut c) = (all.map(|values| values[0]), [0.0; LANES]);
-    zip(all.map(|values| &values[1..]), |values| {
-        add(values, &mut sums, &mut c)
-    });
+    for values in by_place(all.map(|values| &values[1..])) {
+        add(values, &mut sums, &mut c);
+    }
     let count = all[0].len() as f64;
     all_finite(&[sums, c]).then(|| each(|lane| sums[lane] / count + c[lane] / count))
 }
@@ -155,13 +148,13 @@ pub(super) fn variances(windows: [&Window<'_>; LANES]) -> Option<Four> {
     const ZERO: Four = [0.0; LANES];
     let (mut count, mut mean, mut c_mean) = (0.0, ZERO, ZERO);
     let (mut squares, mut c_squares) = (ZERO, ZERO);
-    zip(windows.map(|w| w.own_values()), |values| {
+    for values in by_place(windows.map(|w| w.own_values())) {
         count += 1.0;
         let delta = each(|lane| values[lane] - (mean[lane] + c_mean[lane]));
         add(each(|lane| delta[lane] / count), &mut mean, &mut c_mean);
         let square = |lane: usize| delta[lane] * (values[lane] - (mean[lane] + c_mean[lane]));
         add(each(square), &mut squares, &mut c_squares);
-    });
+    }
     let finite = all_finite(&[mean, c_mean, squares, c_squares]);
     finite.then(|| each(|lane| (squares[lane] + c_squares[lane]) / count))
 }
@@ -245,12 +238,11 @@ pub(super) fn regressions(
     }
     const ZERO: Four = [0.0; LANES];
     let (mut y, mut c_y, mut xy, mut c_xy) = (ZERO, ZERO, ZERO, ZERO);
-    let mut seconds = places.seconds.iter();
-    zip(all, |ys| {
-        let x = seconds.next().copied().unwrap_or_default();
+    for (&x, ys) in places.seconds.iter().zip(by_place(all)) {
         add(ys, &mut y, &mut c_y);
-        add(ys.map(|y| x * y), &mut xy, &mut c_xy);
-    });
+        let [a, b, c, d] = ys;
+        add([x * a, x * b, x * c, x * d], &mut xy, &mut c_xy);
+    }
     if !all_finite(&[y, c_y, xy, c_xy]) {
         return None;
     }

@@ -17,6 +17,7 @@ pub(crate) struct Counted {
 
 impl Counted {
     /// Of a sample in a list; `starts` is empty if none is known.
+    #[inline]
     pub(crate) fn at(times: &[i64], starts: &[i64], at: usize) -> Counted {
         Counted {
             time_ms: times[at],
@@ -45,6 +46,7 @@ impl Counted {
 }
 
 /// The start of a window's first sample, if the window has seen it.
+#[inline]
 pub(crate) fn start_inside(first: Counted, borders: Borders) -> Option<i64> {
     let start_ms = first.start_ms;
     let inside = start_ms != 0 && start_ms > borders.start_ms && start_ms < first.time_ms;
@@ -92,6 +94,7 @@ pub(crate) fn overlapping(times: &[i64], starts: &[i64]) -> Overlapping {
 
 impl Overlapping {
     /// Whether any of these samples, the first one left out, overlaps with the one before it.
+    #[inline]
     pub(crate) fn any(&self, samples: Range<usize>) -> bool {
         !self.0.is_empty() && self.0[samples.end - 1] > self.0[samples.start]
     }

@@ -25,7 +25,7 @@ pub(super) struct Stretch {
     to_end: f64,
     sampled: f64,
     /// If nothing begins at zero.
-    factor: f64,
+    pub(super) factor: f64,
 }
 
 impl Stretch {
@@ -48,6 +48,17 @@ impl Stretch {
         }
         stretch.factor = stretch.factor_from(stretch.to_start);
         stretch
+    }
+
+    /// Whether [`Stretch::factor`] has to look at the values: false is certain, without a division.
+    /// A counter that starts no lower than what it gained reached zero no later than one stretch of
+    /// samples before, which mostly is before the range.
+    #[inline]
+    pub(super) fn may_begin_at_zero(&self, counter_start: Option<f64>, increase: f64) -> bool {
+        match counter_start {
+            None => false,
+            Some(first) => !(first >= increase && self.sampled >= self.to_start),
+        }
     }
 
     pub(super) fn factor(&self, counter_start: Option<f64>, increase: f64) -> f64 {
