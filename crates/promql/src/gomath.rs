@@ -39,7 +39,7 @@ pub(crate) fn kahan_add_each(
         for at in 0..BLOCK {
             (totals[at], lost[at]) = exact_sum(sums[at], values[at]);
             // Zero if both are finite, else NaN.
-            zeros[at] = (totals[at] - totals[at]) + (lost[at] - lost[at]);
+            zeros[at] = totals[at] * 0.0 + lost[at] * 0.0;
         }
         if zeros.iter().all(|&zero| zero == 0.0) {
             *sums = totals;
