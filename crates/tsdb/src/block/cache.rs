@@ -1,8 +1,8 @@
 //! Pages that were read lately, in the form in which they are used.
 //!
 //! One cache serves all blocks of a database, so that its bound holds for all together. It is cut
-//! into shards, each with a lock and a short list; the oldest entry of a shard goes first, unless it
-//! was asked for since it came or was last spared: what a query over everything reads once does not
+//! into shards, each with a lock, a table and a queue; the oldest entry of a shard goes first, unless
+//! it was asked for since it came or was last spared: what a query over everything reads once does not
 //! drive out what dashboards read again and again. When the memory budget leaves less than the cache
 //! may have, it shrinks to that.
 
@@ -10,6 +10,8 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use storage::MemoryBudget;
 
 use crate::sync::Mutex;
@@ -21,10 +23,11 @@ const SHARDS: usize = 64;
 /// A parsed page of whatever kind.
 pub(crate) type Page = Arc<dyn Any + Send + Sync>;
 
+/// A block's number and a place in it.
+type Key = (u64, u64);
+
 #[derive(Debug)]
 struct Entry {
-    block: u64,
-    offset: u64,
     size: usize,
     page: Page,
     /// Asked for again.
@@ -33,7 +36,9 @@ struct Entry {
 
 #[derive(Debug, Default)]
 struct Shard {
-    entries: VecDeque<Entry>,
+    entries: HashMap<Key, Entry, FixedState>,
+    /// The keys of all entries, each once: those that came or were spared first are first.
+    queue: VecDeque<Key>,
     bytes: usize,
 }
 
@@ -98,8 +103,9 @@ impl PageCache {
     pub(crate) fn forget(&self, block: u64) {
         for shard in &self.shards {
             let mut shard = shard.lock();
-            shard.entries.retain(|entry| entry.block != block);
-            shard.bytes = shard.entries.iter().map(|entry| entry.size).sum();
+            shard.entries.retain(|key, _| key.0 != block);
+            shard.queue.retain(|key| key.0 != block);
+            shard.bytes = shard.entries.values().map(|entry| entry.size).sum();
         }
     }
 
@@ -113,8 +119,7 @@ impl PageCache {
         let shard = self.shard(block, offset);
         {
             let mut shard = shard.lock();
-            let mut entries = shard.entries.iter_mut().rev();
-            let found = entries.find(|e| e.block == block && e.offset == offset);
+            let found = shard.entries.get_mut(&(block, offset));
             let found = found.and_then(|entry| {
                 entry.used = true;
                 Arc::downcast::<T>(Arc::clone(&entry.page)).ok()
@@ -127,30 +132,42 @@ impl PageCache {
         let (page, size) = load()?;
         let page = Arc::new(page);
         let shard_bytes_max = self.shard_bytes_max();
-        let mut shard = shard.lock();
-        shard.bytes += size;
-        shard.entries.push_back(Entry {
-            block,
-            offset,
+        let entry = Entry {
             size,
             page: Arc::clone(&page) as Page,
             used: false,
-        });
+        };
+        let mut shard = shard.lock();
+        shard.insert((block, offset), entry);
         shard.trim(shard_bytes_max);
         Ok(page)
     }
 }
 
 impl Shard {
+    fn insert(&mut self, key: Key, entry: Entry) {
+        self.bytes += entry.size;
+        match self.entries.insert(key, entry) {
+            Some(other) => self.bytes -= other.size,
+            None => self.queue.push_back(key),
+        }
+    }
+
     /// One page stays: it is probably in use.
     fn trim(&mut self, bytes_max: usize) {
-        while self.bytes > bytes_max && self.entries.len() > 1 {
-            match self.entries.pop_front() {
-                Some(mut old) if old.used => {
+        while self.bytes > bytes_max && self.queue.len() > 1 {
+            let Some(key) = self.queue.pop_front() else {
+                return;
+            };
+            match self.entries.get_mut(&key) {
+                Some(old) if old.used => {
                     old.used = false;
-                    self.entries.push_back(old);
+                    self.queue.push_back(key);
                 }
-                Some(old) => self.bytes -= old.size,
+                Some(old) => {
+                    self.bytes -= old.size;
+                    self.entries.remove(&key);
+                }
                 None => {}
             }
         }

@@ -37,6 +37,7 @@ mod postings;
 mod read;
 mod source;
 mod tables;
+mod verified;
 mod write;
 mod write_histograms;
 mod write_linked;

@@ -20,7 +20,7 @@ use codec::ints;
 use codec::varint::{self, Reader};
 use storage::Samples;
 
-use super::chunk_page::{ChunkPage, runs_of};
+use super::chunk_page::{ChunkColumn, ChunkPage, runs_of};
 use super::histogram_page::HistogramPage;
 use super::tables::COLUMN_VALUES_MAX;
 use crate::histograms::{HistogramColumn, TimedHistograms};
@@ -444,20 +444,42 @@ impl ValuePage {
                 set_start(&mut out.starts, count, at, steps.at(at - from));
             }
         }
-        // Cut what lies outside: first at the end, then at the start.
-        let end = from + out.timestamps[from..].partition_point(|&t| t <= max_ms);
-        out.timestamps.truncate(end);
-        out.values.truncate(end);
-        out.starts.truncate(end);
-        let start = from + out.timestamps[from..].partition_point(|&t| t < min_ms);
-        if start > from {
-            out.timestamps.drain(from..start);
-            out.values.drain(from..start);
-            if !out.starts.is_empty() {
-                out.starts.drain(from..start);
-            }
-        }
+        cut(out, from, (min_ms, max_ms));
         Ok(())
+    }
+}
+
+/// Appends the samples of a linked column from `min_ms` to `max_ms` to `out`; `times` are those of
+/// all rows.
+pub(crate) fn read_linked(
+    column: &ChunkColumn<'_>,
+    times: &[i64],
+    range: (i64, i64),
+    scratch: &mut columns::DecodeScratch,
+    out: &mut Samples,
+) -> Result<(), DecodeError> {
+    let from = out.timestamps.len();
+    debug_assert_eq!(from, out.values.len());
+    column.decode(scratch, &mut out.values)?;
+    column.put_times(times, &mut out.timestamps)?;
+    pad_starts(out);
+    cut(out, from, range);
+    Ok(())
+}
+
+/// Cuts what lies outside of the samples from `from` on: first at the end, then at the start.
+fn cut(out: &mut Samples, from: usize, (min_ms, max_ms): (i64, i64)) {
+    let end = from + out.timestamps[from..].partition_point(|&t| t <= max_ms);
+    out.timestamps.truncate(end);
+    out.values.truncate(end);
+    out.starts.truncate(end);
+    let start = from + out.timestamps[from..].partition_point(|&t| t < min_ms);
+    if start > from {
+        out.timestamps.drain(from..start);
+        out.values.drain(from..start);
+        if !out.starts.is_empty() {
+            out.starts.drain(from..start);
+        }
     }
 }
 

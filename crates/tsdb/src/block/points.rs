@@ -5,12 +5,14 @@
 
 use std::sync::{Arc, OnceLock};
 
+use codec::DecodeError;
 use codec::columns::DecodeScratch;
 use storage::{Points, Samples, StorageError};
 
 use super::Block;
-use super::read::member_of;
-use super::tables::{Batch, PageEntry};
+use super::chunk_page::ChunkColumn;
+use super::page::ValuePage;
+use super::read::{SeriesPage, member_of};
 use crate::merge::{Mark, sort_tail, truncate};
 use crate::picks::{are_alike, for_each_pick};
 
@@ -48,12 +50,13 @@ impl Block {
         let mut picks = self.tombstones().of(id).is_empty() && out.starts.is_empty();
         let mut scratch = DecodeScratch::default();
         let mut result = Ok(());
-        self.pages_of(id, |batch, page, slot| {
+        self.pages_of(id, |met| {
+            let page = met.page;
             let outside = page.first_ms > max_ms || page.last_ms < min_ms;
             if !picks || result.is_err() || outside {
                 return;
             }
-            match self.pick(points, columns, (batch, page, slot), &mut scratch, out) {
+            match self.pick(points, columns, &met, &mut scratch, out) {
                 Ok(picked) => picks = picked,
                 Err(error) => result = Err(error),
             }
@@ -74,10 +77,13 @@ impl Block {
         &self,
         points: &Points,
         columns: &PickedColumns,
-        (batch, page, slot): (&Batch, &PageEntry, usize),
+        met: &SeriesPage<'_>,
         scratch: &mut DecodeScratch,
         out: &mut Samples,
     ) -> Result<bool, StorageError> {
+        let &SeriesPage {
+            batch, page, slot, ..
+        } = met;
         let Some(column) = page.column else {
             return Ok(false);
         };
@@ -93,28 +99,70 @@ impl Block {
         let is_same = are_alike(&picked.points, points);
         let asked = page.last_ms.saturating_sub(page.first_ms) / points.step_ms.max(1);
         let is_dense = asked.saturating_mul(PICKED_DIVISOR) > picked.times.len() as i64;
-        let (values, bytes) = self.page(batch, page)?;
-        let member = member_of(page, slot);
-        if !is_same || is_dense && !points.presence_only || !values.is_plain(member) {
+        if !is_same || is_dense && !points.presence_only {
+            return Ok(false);
+        }
+        let values = match self.linked_column(met)? {
+            Some(column) => Values::Linked(column),
+            None => {
+                let (values, bytes) = self.page(batch, page)?;
+                Values::Own(values, bytes, member_of(page, slot))
+            }
+        };
+        if !values.is_plain() {
             return Ok(false);
         }
         let times = picked.places.iter().map(|&at| picked.times[at as usize]);
         out.timestamps.extend(times);
         let start = out.values.len();
-        if points.presence_only && values.is_numbers_only(member) {
+        if points.presence_only && values.is_numbers_only() {
             out.values.resize(start + picked.places.len(), 0.0);
             return Ok(true);
         }
-        let decoded = values.decode(bytes, member, scratch, &mut out.values);
+        let decoded = values.decode(scratch, &mut out.values);
         decoded.map_err(|error| self.corrupt(error))?;
         if out.values.len() - start != picked.times.len() {
-            return Err(self.corrupt(codec::DecodeError("count")));
+            return Err(self.corrupt(DecodeError("count")));
         }
         for (to, &from) in picked.places.iter().enumerate() {
             out.values[start + to] = out.values[start + from as usize];
         }
         out.values.truncate(start + picked.places.len());
         Ok(true)
+    }
+}
+
+/// The values of a series in a page.
+enum Values<'a> {
+    Linked(ChunkColumn<'a>),
+    /// A page of the block's own, its bytes, and the member.
+    Own(Arc<ValuePage>, &'a [u8], usize),
+}
+
+impl Values<'_> {
+    /// Whether there is a float at every time of the column, and no start.
+    fn is_plain(&self) -> bool {
+        match self {
+            Values::Linked(column) => column.is_full(),
+            Values::Own(page, _, member) => page.is_plain(*member),
+        }
+    }
+
+    /// Whether there surely are numbers only, and no NaN of whatever bits.
+    fn is_numbers_only(&self) -> bool {
+        match self {
+            Values::Linked(column) => column.is_numbers_only(),
+            Values::Own(page, _, member) => page.is_numbers_only(*member),
+        }
+    }
+
+    fn decode(&self, scratch: &mut DecodeScratch, out: &mut Vec<f64>) -> Result<(), DecodeError> {
+        match self {
+            Values::Linked(column) => column.decode(scratch, out),
+            Values::Own(page, bytes, member) => {
+                page.decode(bytes, *member, scratch, out).map(|_| ())
+            }
+        }
     }
 }
 

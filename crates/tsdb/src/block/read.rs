@@ -14,11 +14,13 @@ use rayon::slice::ParallelSlice as _;
 use storage::{Samples, Series, StorageError};
 
 use super::cache::PageCache;
+use super::chunk_page::ChunkColumn;
 use super::deleted;
 use super::format::{DATA_MAGIC, FORMAT_VERSION, FORMAT_VERSION_MIN, FileReader};
 use super::index::{Index, LabelsReader};
-use super::page::ValuePage;
+use super::page::{self, ValuePage};
 use super::tables::{Batch, Members, PageEntry, Place, Tables};
+use super::verified::Verified;
 use super::{BlockError, BlockMeta, DATA_FILE, INDEX_FILE, META_FILE, identity, linked_file};
 use crate::histograms::TimedHistograms;
 use crate::identity::{Identity, IdentityKeys};
@@ -46,6 +48,19 @@ pub struct Block {
     number: u64,
     tombstones: ArcSwap<Tombstones>,
     dir: PathBuf,
+    /// Which linked pages were found intact lately.
+    verified: Verified,
+}
+
+/// A page that a series has samples in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SeriesPage<'a> {
+    pub(super) batch: &'a Batch,
+    pub(super) page: &'a PageEntry,
+    /// Which one of the block's pages it is.
+    at: usize,
+    /// The series' place in the batch.
+    pub(super) slot: usize,
 }
 
 /// A series of a block. Samples are read when asked for.
@@ -86,6 +101,10 @@ impl Block {
         let (tombstones, tombstones_size) = deleted::read(disk, dir)?;
         let linked_size: u64 = linked.iter().map(FileReader::size).sum();
         let own_size = meta_size + data.size() + index.size() + tombstones_size;
+        let verified = match tables.files {
+            0 => Verified::default(),
+            _ => Verified::of(tables.pages.len()),
+        };
         let mut block = Block {
             size_bytes: own_size + linked_size,
             linked,
@@ -100,6 +119,7 @@ impl Block {
             number,
             tombstones: ArcSwap::from_pointee(tombstones),
             dir: dir.to_owned(),
+            verified,
         };
         block.list_members();
         Ok(Arc::new(block))
@@ -276,15 +296,19 @@ impl Block {
         self.index.labels_reader()
     }
 
-    /// Calls `visit` with every page that a series has samples in, and its slot there. Mostly in
-    /// order of time.
-    pub(super) fn pages_of(&self, id: u32, mut visit: impl FnMut(&Batch, &PageEntry, usize)) {
+    /// Calls `visit` with every page that a series has samples in. Mostly in order of time.
+    pub(super) fn pages_of<'a>(&'a self, id: u32, mut visit: impl FnMut(SeriesPage<'a>)) {
         let mut of_batch = |batch: u32, slot: usize| {
             let pages = self.tables.pages_of(batch as usize);
             let batch = &self.tables.batches[batch as usize];
-            for page in &self.tables.pages[pages] {
+            for (at, page) in pages.clone().zip(&self.tables.pages[pages]) {
                 if page.absent >> slot & 1 == 0 && page.size > 0 {
-                    visit(batch, page, slot);
+                    visit(SeriesPage {
+                        batch,
+                        page,
+                        at,
+                        slot,
+                    });
                 }
             }
         };
@@ -305,7 +329,7 @@ impl Block {
     pub(super) fn reaches_into(&self, id: u32, min_ms: i64, max_ms: i64) -> bool {
         let mut found = false;
         let deleted = self.tombstones.load();
-        self.pages_of(id, |_, page, _| {
+        self.pages_of(id, |SeriesPage { page, .. }| {
             found |= page.first_ms <= max_ms
                 && min_ms <= page.last_ms
                 && !deleted.covers(id, (page.first_ms, page.last_ms));
@@ -352,6 +376,32 @@ impl Block {
         self.cache
             .get_or_load(self.number, entry.place.key(), load)
             .map_err(|error| self.corrupt(error))
+    }
+
+    /// The column of a slot that is not absent from a linked page; `None` if the page is not linked.
+    pub(super) fn linked_column(
+        &self,
+        &SeriesPage { page, at, slot, .. }: &SeriesPage<'_>,
+    ) -> Result<Option<ChunkColumn<'_>>, StorageError> {
+        let (1.., Some(column)) = (page.place.file(), page.column) else {
+            return Ok(None);
+        };
+        let rows = self.tables.columns[column as usize].count as usize;
+        let bytes = match self.verified.has(at) {
+            true => self.bytes_again(page.place, page.size),
+            false => self.bytes(page.place, page.size, page.check),
+        };
+        let found = bytes.and_then(|bytes| {
+            self.verified.add(at);
+            ChunkColumn::find(bytes, rows, member_of(page, slot))
+        });
+        found.map(Some).map_err(|error| self.corrupt(error))
+    }
+
+    /// Verifies every page anew when it is read next: what the system gave up since it was read
+    /// may come back from the disk otherwise than it was.
+    pub(crate) fn doubt(&self) {
+        self.verified.clear();
     }
 
     /// A page of a batch and its bytes; the caller knows that it is not empty.
@@ -458,26 +508,31 @@ impl BlockSeries {
         let mut all = TimedHistograms::default();
         let mut scratch = DecodeScratch::default();
         let mut result = Ok(());
-        let mut batch_before = std::ptr::null();
-        block.pages_of(self.id, |batch, page, slot| {
-            let outside = page.first_ms > max_ms || page.last_ms < min_ms;
-            if result.is_err() || outside || !batch.histograms {
-                return;
-            }
-            let from = all.len();
-            result = block.page(batch, page).and_then(|(values, bytes)| {
-                let column = page.column.map(|column| block.column(column)).transpose()?;
-                let times = column.as_ref().map_or(&[][..], |times| &times[..]);
-                let (member, range) = (member_of(page, slot), (min_ms, max_ms));
-                values
-                    .read_histograms(bytes, member, times, range, &mut scratch, &mut all)
-                    .map_err(|error| block.corrupt(error))
-            });
-            if !std::ptr::eq(batch_before, batch) {
-                all.merge_tail(from);
-            }
-            batch_before = batch;
-        });
+        let mut batch_before: *const Batch = std::ptr::null();
+        block.pages_of(
+            self.id,
+            |SeriesPage {
+                 batch, page, slot, ..
+             }| {
+                let outside = page.first_ms > max_ms || page.last_ms < min_ms;
+                if result.is_err() || outside || !batch.histograms {
+                    return;
+                }
+                let from = all.len();
+                result = block.page(batch, page).and_then(|(values, bytes)| {
+                    let column = page.column.map(|column| block.column(column)).transpose()?;
+                    let times = column.as_ref().map_or(&[][..], |times| &times[..]);
+                    let (member, range) = (member_of(page, slot), (min_ms, max_ms));
+                    values
+                        .read_histograms(bytes, member, times, range, &mut scratch, &mut all)
+                        .map_err(|error| block.corrupt(error))
+                });
+                if !std::ptr::eq(batch_before, batch) {
+                    all.merge_tail(from);
+                }
+                batch_before = batch;
+            },
+        );
         result?;
         all.merge_tail(0);
         let deleted = block.tombstones.load();
@@ -518,25 +573,28 @@ impl Block {
         let start = Mark::of(out);
         let mut scratch = DecodeScratch::default();
         let mut result = Ok(());
-        let mut batch_before = std::ptr::null();
-        block.pages_of(id, |batch, page, slot| {
-            if result.is_err() || page.first_ms > max_ms || page.last_ms < min_ms {
+        let mut batch_before: *const Batch = std::ptr::null();
+        let is_outside = |page: &PageEntry| page.first_ms > max_ms || page.last_ms < min_ms;
+        let mut likely = 0;
+        block.pages_of(id, |SeriesPage { page, .. }| {
+            if let Some(column) = page.column.filter(|_| !is_outside(page)) {
+                likely += block.tables.columns[column as usize].count as usize;
+            }
+        });
+        out.timestamps.reserve(likely);
+        out.values.reserve(likely);
+        block.pages_of(id, |met| {
+            if result.is_err() || is_outside(met.page) {
                 return;
             }
             let from = out.histograms.len();
-            result = read_page(
-                block,
-                (batch, page, slot),
-                (min_ms, max_ms),
-                &mut scratch,
-                out,
-            );
+            result = read_page(block, &met, (min_ms, max_ms), &mut scratch, out);
             // Histograms of different batches do not know of each other.
-            let continues = std::ptr::eq(batch_before, batch) || from == start.histograms;
+            let continues = std::ptr::eq(batch_before, met.batch) || from == start.histograms;
             if let Some((_, first)) = out.histograms.get_mut(from).filter(|_| !continues) {
                 doubt(first);
             }
-            batch_before = batch;
+            batch_before = met.batch;
         });
         if result.is_err() {
             truncate(out, start);
@@ -551,14 +609,21 @@ impl Block {
 
 fn read_page(
     block: &Block,
-    (batch, page, slot): (&Batch, &PageEntry, usize),
+    met: &SeriesPage<'_>,
     range: (i64, i64),
     scratch: &mut DecodeScratch,
     out: &mut Samples,
 ) -> Result<(), StorageError> {
-    let (values, bytes) = block.page(batch, page)?;
+    let &SeriesPage {
+        batch, page, slot, ..
+    } = met;
     let column = page.column.map(|column| block.column(column)).transpose()?;
     let times = column.as_ref().map_or(&[][..], |times| &times[..]);
+    if let Some(column) = block.linked_column(met)? {
+        let read = page::read_linked(&column, times, range, scratch, out);
+        return read.map_err(|error| block.corrupt(error));
+    }
+    let (values, bytes) = block.page(batch, page)?;
     let member = member_of(page, slot);
     if !batch.histograms {
         let read = values.read(bytes, member, times, range, scratch, out);

@@ -6,7 +6,7 @@ use disk::{Fault, FaultyDisk, MemoryDisk, Op};
 use std::sync::atomic::AtomicU64;
 use storage::{Sample, Samples, SelectHints, Series as _, StorageAdmin as _, TimedSample};
 
-use crate::block::{Block, PageCache};
+use crate::block::{Block, BlockSeries, PageCache};
 
 const MINUTE_MS: i64 = 60_000;
 const START_MS: i64 = 1_700_006_400_000;
@@ -249,6 +249,39 @@ fn damage_of_a_linked_file_is_found() {
     assert_eq!(read_block(&disk, &dir), None);
     disk.remove_file(&path).unwrap();
     assert_eq!(read_block(&disk, &dir), None);
+}
+
+/// A page is verified when it is read first, and again after somebody had doubts.
+#[test]
+fn damage_that_comes_later_is_found_after_a_doubt() {
+    let (memory, _) = one_block();
+    let folder = tempfile::tempdir().unwrap();
+    let from = block_dir(&memory, Path::new("/data"));
+    for entry in memory.list(&from).unwrap() {
+        let bytes = memory.map(&from.join(&entry.name)).unwrap();
+        std::fs::write(folder.path().join(&entry.name), &*bytes).unwrap();
+    }
+    let cache = PageCache::new(1 << 20);
+    let block = Block::open(&disk::RealDisk, folder.path(), &cache).unwrap();
+    let all = block.select(&[], i64::MIN, i64::MAX, 0).unwrap();
+    let read = || {
+        let read = |series: &BlockSeries| {
+            let mut samples = Samples::default();
+            series.read(i64::MIN, i64::MAX, &mut samples)
+        };
+        all.iter().try_for_each(read)
+    };
+    read().unwrap();
+    // The mapping shows what is written to the file.
+    let path = folder.path().join("chunks.1");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = bytes.len();
+    bytes[end / 4..end / 2].fill(0x55);
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
+    block.doubt();
+    let error = read().unwrap_err().to_string();
+    assert!(error.contains("checksum"), "{error}");
 }
 
 #[test]
