@@ -1,11 +1,14 @@
 //! Pages of linked groups: the columns of up to 64 slots of a chunk, as sealing wrote them.
 //!
-//! A chunk of the head has its columns in the order of slots (`docs/formats/wal.md`), each with a
-//! length, a bitmap of its rows if it lacks some, and values as [`codec::floats`] writes them. A
-//! block of the head takes them as they are: its pages are stretches of the chunk, and what they
-//! lack against other pages, a checksum and times, is in the tables and in the chunk's head.
-//! Reading one column needs no other: who wants one ([`ChunkColumn`]) walks over the lengths of those
-//! before it, some 0.1 us, and who wants all ([`ChunkPage`]) over 64 of them.
+//! A chunk of the head has its columns in the order of slots (`docs/formats/wal.md`), 64 of them a
+//! page: which slots have something, where each column ends, and the columns: a bitmap of its rows
+//! if it lacks some, and values as [`codec::floats`] writes them. A block of the head takes them as
+//! they are: its pages are stretches of the chunk, and what they lack against other pages, a
+//! checksum and times, is in the tables and in the chunk's head.
+//!
+//! One column is found without a look at another ([`ChunkColumn`]). Until November 2026 a page had
+//! each column's length before it ([`Layout::Strung`]); finding one then takes a walk over those
+//! before it, a cache line each.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -21,6 +24,115 @@ pub(crate) const CHUNKS_HEADER: &[u8; 8] = b"PMONCHK\x01";
 pub(crate) const PAGE_SLOTS: usize = 64;
 /// A chunk has at most so many rows, so that a slot's rows fit one `u128`.
 pub(crate) const ROWS_MAX: usize = 120;
+
+/// The table of a page can say where its columns end.
+const _: () = assert!(PAGE_SLOTS * COLUMN_BYTES_MAX <= u16::MAX as usize);
+/// Bitmap, kind and raw values.
+const COLUMN_BYTES_MAX: usize = ROWS_MAX.div_ceil(8) + 1 + 8 * ROWS_MAX;
+
+/// How the columns of a page lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Each behind its length. Read, but not written any more.
+    Strung,
+    /// Behind a table of their ends.
+    Indexed,
+}
+
+/// Writes a page: columns come in the order of slots.
+#[derive(Debug)]
+pub(crate) struct PageWriter {
+    there_at: usize,
+    columns_at: usize,
+    written: usize,
+}
+
+impl PageWriter {
+    /// Begins a page of columns for the slots whose bits are set.
+    pub(crate) fn begin(there: u64, out: &mut Vec<u8>) -> PageWriter {
+        let there_at = out.len();
+        out.extend_from_slice(&there.to_le_bytes());
+        out.resize(out.len() + 8 + 2 * there.count_ones() as usize, 0);
+        PageWriter {
+            there_at,
+            columns_at: out.len(),
+            written: 0,
+        }
+    }
+
+    /// Ends a column, which was written to the end of `out`; a partial one begins with its bitmap.
+    pub(crate) fn end_column(&mut self, partial: bool, out: &mut [u8]) {
+        let end = (out.len() - self.columns_at) as u16;
+        let table = &mut out[self.there_at + 8..self.columns_at];
+        table[self.written / 8] |= u8::from(partial) << (self.written % 8);
+        let at = 8 + 2 * self.written;
+        table[at..at + 2].copy_from_slice(&end.to_le_bytes());
+        self.written += 1;
+    }
+}
+
+/// A page whose columns lie behind a table.
+#[derive(Debug, Clone, Copy)]
+struct IndexedPage<'a> {
+    there: u64,
+    partial: u64,
+    /// Two bytes a column.
+    ends: &'a [u8],
+    /// Where columns begin.
+    columns_at: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> IndexedPage<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<IndexedPage<'a>, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let (there, partial) = (reader.u64_le()?, reader.u64_le()?);
+        let ends = reader.take(2 * there.count_ones() as usize)?;
+        Ok(IndexedPage {
+            there,
+            partial,
+            ends,
+            columns_at: bytes.len() - reader.rest().len(),
+            bytes,
+        })
+    }
+
+    fn end(&self, member: usize) -> Result<usize, DecodeError> {
+        let end = self.ends.get(2 * member..2 * member + 2);
+        let end = end.ok_or(DecodeError("member"))?;
+        Ok(usize::from(u16::from_le_bytes([end[0], end[1]])))
+    }
+
+    /// Where the `member`th column that is there lies.
+    fn at(&self, member: usize) -> Result<Range<usize>, DecodeError> {
+        let from = match member {
+            0 => 0,
+            _ => self.end(member - 1)?,
+        };
+        Ok(self.columns_at + from..self.columns_at + self.end(member)?)
+    }
+
+    /// The rows and values of the `member`th column that is there.
+    fn column(&self, member: usize, rows: usize) -> Result<(u128, &'a [u8]), DecodeError> {
+        let column = self.bytes.get(self.at(member)?);
+        let column = column.ok_or(DecodeError("length"))?;
+        split_column(column, self.partial >> member & 1 == 1, rows)
+    }
+}
+
+/// The rows and values of a slot of a page with a table; the page may go on behind its columns.
+pub(crate) fn indexed_column(
+    page: &[u8],
+    slot: usize,
+    rows: usize,
+) -> Result<Option<(u128, &[u8])>, DecodeError> {
+    let page = IndexedPage::parse(page)?;
+    let before = page.there & codec::bits::mask(slot as u32);
+    match page.there >> slot & 1 {
+        0 => Ok(None),
+        _ => page.column(before.count_ones() as usize, rows).map(Some),
+    }
+}
 
 /// Samples of a group that a block takes as they are.
 #[derive(Debug, Default)]
@@ -57,14 +169,19 @@ pub(crate) struct LinkedPage {
 
 impl LinkedPage {
     /// The page of these bytes, which lie in the file from `at` on.
-    pub(crate) fn of(bytes: &[u8], at: u64, rows: usize) -> Result<LinkedPage, DecodeError> {
+    pub(crate) fn of(
+        bytes: &[u8],
+        at: u64,
+        rows: usize,
+        layout: Layout,
+    ) -> Result<LinkedPage, DecodeError> {
         let mut page = LinkedPage {
             at: at..at + bytes.len() as u64,
             check: crc32c::crc32c(bytes),
             present: 0,
             samples: 0,
         };
-        for_each_column(bytes, rows, |slot, of_column, _| {
+        for_each_column(bytes, rows, layout, |slot, of_column, _| {
             page.present |= 1 << slot;
             page.samples += u64::from(of_column.count_ones());
         })?;
@@ -77,8 +194,23 @@ impl LinkedPage {
 fn for_each_column(
     bytes: &[u8],
     rows: usize,
+    layout: Layout,
     mut each: impl FnMut(usize, u128, Range<usize>),
 ) -> Result<(), DecodeError> {
+    if layout == Layout::Indexed {
+        let page = IndexedPage::parse(bytes)?;
+        let slots = (0..PAGE_SLOTS).filter(|slot| page.there >> slot & 1 == 1);
+        let mut end = page.columns_at;
+        for (member, slot) in slots.enumerate() {
+            let (of_column, values) = page.column(member, rows)?;
+            end = page.at(member)?.end;
+            each(slot, of_column, end - values.len()..end);
+        }
+        return match end == bytes.len() {
+            true => Ok(()),
+            false => Err(DecodeError("columns")),
+        };
+    }
     let mut reader = Reader::new(bytes);
     for slot in 0..PAGE_SLOTS {
         if reader.is_empty() {
@@ -95,7 +227,7 @@ fn for_each_column(
     }
 }
 
-/// Reads a column: which rows it has, bit n for row n, and its encoded values; `None` if it has
+/// Reads a column behind its length: which rows it has, bit n for row n, and its encoded values; `None` if it has
 /// nothing.
 pub(crate) fn read_column<'a>(
     reader: &mut Reader<'a>,
@@ -106,16 +238,16 @@ pub(crate) fn read_column<'a>(
         return Ok(None);
     }
     let length = usize::try_from(header >> 1).map_err(|_| DecodeError("length"))?;
-    split_column(reader.take(length)?, header, rows).map(Some)
+    split_column(reader.take(length)?, header & 1 == 1, rows).map(Some)
 }
 
-/// A column's rows and encoded values; `header` says whether it has a bitmap.
-fn split_column(column: &[u8], header: u64, rows: usize) -> Result<(u128, &[u8]), DecodeError> {
+/// A column's rows and encoded values; a partial one has a bitmap.
+fn split_column(column: &[u8], partial: bool, rows: usize) -> Result<(u128, &[u8]), DecodeError> {
     if !(1..=ROWS_MAX).contains(&rows) {
         return Err(DecodeError("rows"));
     }
     let all = u128::MAX >> (128 - rows);
-    if header & 1 == 0 {
+    if !partial {
         return Ok((all, column));
     }
     let mut column = Reader::new(column);
@@ -139,11 +271,12 @@ impl ChunkPage {
     pub(crate) fn parse(
         bytes: &[u8],
         rows: usize,
+        layout: Layout,
         mut each: impl FnMut(u128),
     ) -> Result<ChunkPage, DecodeError> {
         let mut columns = Vec::with_capacity(PAGE_SLOTS);
         let mut numbers_only = 0;
-        for_each_column(bytes, rows, |_, of_column, at| {
+        for_each_column(bytes, rows, layout, |_, of_column, at| {
             each(of_column);
             let is_numbers_only = floats::is_numbers_only(&bytes[at.clone()]);
             numbers_only |= u64::from(is_numbers_only) << columns.len();
@@ -198,8 +331,17 @@ impl<'a> ChunkColumn<'a> {
     pub(crate) fn find(
         bytes: &'a [u8],
         rows: usize,
+        layout: Layout,
         member: usize,
     ) -> Result<ChunkColumn<'a>, DecodeError> {
+        if layout == Layout::Indexed {
+            let (of_column, values) = IndexedPage::parse(bytes)?.column(member, rows)?;
+            return Ok(ChunkColumn {
+                rows,
+                of_column,
+                values,
+            });
+        }
         let mut reader = Reader::new(bytes);
         let mut left = member;
         for _ in 0..PAGE_SLOTS {
@@ -210,7 +352,7 @@ impl<'a> ChunkColumn<'a> {
             let length = usize::try_from(header >> 1).map_err(|_| DecodeError("length"))?;
             let column = reader.take(length)?;
             if left == 0 {
-                let (of_column, values) = split_column(column, header, rows)?;
+                let (of_column, values) = split_column(column, header & 1 == 1, rows)?;
                 return Ok(ChunkColumn {
                     rows,
                     of_column,
@@ -299,11 +441,59 @@ mod tests {
 
     #[test]
     fn pages_have_no_more_than_64_columns() {
-        let page = LinkedPage::of(&[0; PAGE_SLOTS], 7, 1).unwrap();
+        let strung = Layout::Strung;
+        let page = LinkedPage::of(&[0; PAGE_SLOTS], 7, 1, strung).unwrap();
         assert_eq!((page.present, page.samples, page.at), (0, 0, 7..71));
-        assert!(LinkedPage::of(&[0; PAGE_SLOTS + 1], 7, 1).is_err());
-        assert!(ChunkPage::parse(&[0; PAGE_SLOTS + 1], 1, |_| ()).is_err());
+        assert!(LinkedPage::of(&[0; PAGE_SLOTS + 1], 7, 1, strung).is_err());
+        assert!(ChunkPage::parse(&[0; PAGE_SLOTS + 1], 1, strung, |_| ()).is_err());
         // A chunk without rows has no columns.
-        assert!(LinkedPage::of(&[2, 0], 0, 0).is_err());
+        assert!(LinkedPage::of(&[2, 0], 0, 0, strung).is_err());
+    }
+
+    /// The columns of some slots, one of them partial, by every way to read them.
+    #[test]
+    fn columns_behind_a_table_are_found() {
+        let mut bytes = Vec::new();
+        let slots = [0, 5, 6, 63];
+        let there = slots.iter().fold(0, |bits, slot| bits | 1u64 << slot);
+        let mut writer = PageWriter::begin(there, &mut bytes);
+        let mut scratch = floats::Scratch::default();
+        for slot in slots {
+            let partial = slot == 6;
+            let values: Vec<f64> = (0..10 - 8 * i32::from(partial))
+                .map(|row| f64::from(row * slot))
+                .collect();
+            if partial {
+                bytes.extend_from_slice(&[0b1000_0010, 0]);
+            }
+            floats::encode(&values, &mut scratch, &mut bytes);
+            writer.end_column(partial, &mut bytes);
+        }
+        let layout = Layout::Indexed;
+        let page = LinkedPage::of(&bytes, 100, 10, layout).unwrap();
+        assert_eq!((page.present, page.samples), (there, 32));
+        let mut rows = Vec::new();
+        let all = ChunkPage::parse(&bytes, 10, layout, |of_column| rows.push(of_column)).unwrap();
+        assert_eq!(rows, [1023, 1023, 0b1000_0010, 1023]);
+        let scratch = &mut floats::DecodeScratch::default();
+        for (member, slot) in slots.into_iter().enumerate() {
+            let column = ChunkColumn::find(&bytes, 10, layout, member).unwrap();
+            let (mut values, mut again) = (Vec::new(), Vec::new());
+            column.decode(scratch, &mut values).unwrap();
+            all.decode(&bytes, (member, column.len()), scratch, &mut again)
+                .unwrap();
+            assert_eq!((values.len(), &values), (column.len(), &again));
+            assert_eq!(
+                values.last(),
+                Some(&f64::from((column.len() as i32 - 1) * slot))
+            );
+            let in_head = indexed_column(&bytes, slot as usize, 10).unwrap();
+            assert_eq!(in_head, Some((rows[member], column.values)));
+        }
+        assert_eq!(indexed_column(&bytes, 1, 10), Ok(None));
+        assert!(ChunkColumn::find(&bytes, 10, layout, 4).is_err());
+        for length in 0..bytes.len() {
+            assert!(LinkedPage::of(&bytes[..length], 0, 10, layout).is_err());
+        }
     }
 }

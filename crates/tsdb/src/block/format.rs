@@ -13,11 +13,13 @@ use super::chunk_page::CHUNKS_HEADER;
 use crate::wal::frame::FUZZING;
 
 /// The version of the format that this program writes.
-pub(crate) const FORMAT_VERSION: u64 = 5;
+pub(crate) const FORMAT_VERSION: u64 = 6;
 /// From which version on chunks of the head may be linked.
 pub(crate) const LINKS_VERSION: u64 = 4;
 /// From which version on a page of label sets has 64 series, read one by one.
 pub(crate) const SMALL_PAGES_VERSION: u64 = 5;
+/// From which version on columns of linked chunks may lie behind tables.
+pub(crate) const INDEXED_VERSION: u64 = 6;
 /// The oldest version that it reads. Version 2 has pages in which columns follow from others.
 pub(crate) const FORMAT_VERSION_MIN: u64 = 1;
 

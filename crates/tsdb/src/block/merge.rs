@@ -128,7 +128,7 @@ impl<'a> Input<'a> {
     fn advance(&mut self, kind: Kind) -> Result<(), StorageError> {
         let tables = self.block.tables();
         let cursor = &mut self.cursors[kind as usize];
-        if tables.groups[self.group_now].linked {
+        if tables.groups[self.group_now].linked.is_some() {
             cursor.labels = cursor.linked.pop().map(|(labels, batch, slot)| {
                 (cursor.batch, cursor.slot) = (batch, slot);
                 labels
@@ -162,7 +162,7 @@ impl<'a> Input<'a> {
                 ..Cursor::default()
             };
         }
-        if self.block.tables().groups[self.group].linked {
+        if self.block.tables().groups[self.group].linked.is_some() {
             self.cursors[Kind::Shared as usize].linked = self.by_labels(batches)?;
         }
         for kind in KINDS {

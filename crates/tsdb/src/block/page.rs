@@ -20,7 +20,7 @@ use codec::ints;
 use codec::varint::{self, Reader};
 use storage::Samples;
 
-use super::chunk_page::{ChunkColumn, ChunkPage, runs_of};
+use super::chunk_page::{ChunkColumn, ChunkPage, Layout, runs_of};
 use super::histogram_page::HistogramPage;
 use super::tables::COLUMN_VALUES_MAX;
 use crate::histograms::{HistogramColumn, TimedHistograms};
@@ -283,9 +283,10 @@ impl ValuePage {
         bytes: &[u8],
         present: usize,
         rows: usize,
+        layout: Layout,
     ) -> Result<ValuePage, DecodeError> {
         let (mut times, mut counts) = (Vec::new(), Vec::with_capacity(present));
-        let page = ChunkPage::parse(bytes, rows, |of_column| {
+        let page = ChunkPage::parse(bytes, rows, layout, |of_column| {
             let count = of_column.count_ones() as usize;
             counts.push(count);
             times.push(match count == rows {

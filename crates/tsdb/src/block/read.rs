@@ -381,9 +381,16 @@ impl Block {
     /// The column of a slot that is not absent from a linked page; `None` if the page is not linked.
     pub(super) fn linked_column(
         &self,
-        &SeriesPage { page, at, slot, .. }: &SeriesPage<'_>,
+        met: &SeriesPage<'_>,
     ) -> Result<Option<ChunkColumn<'_>>, StorageError> {
-        let (1.., Some(column)) = (page.place.file(), page.column) else {
+        let &SeriesPage {
+            batch,
+            page,
+            at,
+            slot,
+        } = met;
+        let group = &self.tables.groups[batch.group as usize];
+        let (Some(layout), Some(column)) = (group.linked, page.column) else {
             return Ok(None);
         };
         let rows = self.tables.columns[column as usize].count as usize;
@@ -393,7 +400,7 @@ impl Block {
         };
         let found = bytes.and_then(|bytes| {
             self.verified.add(at);
-            ChunkColumn::find(bytes, rows, member_of(page, slot))
+            ChunkColumn::find(bytes, rows, layout, member_of(page, slot))
         });
         found.map(Some).map_err(|error| self.corrupt(error))
     }
@@ -417,9 +424,9 @@ impl Block {
         let parsed = self.cache.get_or_load(self.number, page.place.key(), || {
             let bytes = self.bytes(page.place, page.size, page.check)?;
             let count = column_count as usize;
-            let parsed = match page.place.file() {
-                0 => ValuePage::parse(bytes, members, count, batch.histograms)?,
-                _ => ValuePage::parse_linked(bytes, members, count)?,
+            let parsed = match self.tables.groups[batch.group as usize].linked {
+                None => ValuePage::parse(bytes, members, count, batch.histograms)?,
+                Some(layout) => ValuePage::parse_linked(bytes, members, count, layout)?,
             };
             let size = parsed.size_bytes();
             Ok((parsed, size))

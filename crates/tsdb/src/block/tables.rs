@@ -29,7 +29,8 @@ use codec::DecodeError;
 use codec::varint::{self, Reader};
 use model::Labels;
 
-use super::format::{HEAD_BYTES, LINKS_VERSION, text};
+use super::chunk_page::Layout;
+use super::format::{HEAD_BYTES, INDEXED_VERSION, LINKS_VERSION, text};
 
 /// Most series of a batch: what a page's mask has bits for.
 pub(crate) const BATCH_SERIES_MAX: usize = 64;
@@ -79,8 +80,8 @@ pub(crate) struct Group {
     pub(crate) columns: u32,
     /// Its batches, the same way.
     pub(crate) batches: u32,
-    /// Whether its samples lie in linked files.
-    pub(crate) linked: bool,
+    /// How its samples lie in linked files, if they do.
+    pub(crate) linked: Option<Layout>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -194,7 +195,11 @@ impl Tables {
             }
             put(out, self.columns_of(at).len());
             put(out, self.batches_of(at).len());
-            out.push(u8::from(group.linked));
+            out.push(match group.linked {
+                None => 0,
+                Some(Layout::Strung) => 1,
+                Some(Layout::Indexed) => 2,
+            });
         }
         put(out, self.columns.len());
         let mut before = min_ms;
@@ -253,11 +258,10 @@ impl Tables {
     ) -> Result<(Tables, u32), DecodeError> {
         let mut reader = Reader::new(bytes);
         let mut tables = Tables::default();
-        let has_links = version >= LINKS_VERSION;
-        if has_links {
+        if version >= LINKS_VERSION {
             tables.files = reader.count(FILES_MAX)?;
         }
-        let shapes = decode_groups(&mut reader, has_links, &mut tables)?;
+        let shapes = decode_groups(&mut reader, version, &mut tables)?;
         decode_columns(&mut reader, min_ms, &shapes, &mut tables)?;
         let series = decode_batches(&mut reader, &shapes, &mut tables)?;
         decode_pages(&mut reader, min_ms, &mut tables)?;
@@ -277,7 +281,7 @@ impl Tables {
             at += u64::from(size);
             place
         };
-        for group in (0..self.groups.len()).filter(|&group| !self.groups[group].linked) {
+        for group in (0..self.groups.len()).filter(|&group| self.groups[group].linked.is_none()) {
             for column in self.columns_of(group) {
                 self.columns[column].place = next(self.columns[column].size)?;
             }
@@ -292,7 +296,7 @@ impl Tables {
 }
 
 /// How many columns and batches each group has, and whether it is linked.
-type Shapes = Vec<(usize, usize, bool)>;
+type Shapes = Vec<(usize, usize, Option<Layout>)>;
 
 /// A count of things that take at least `bytes_each` bytes of what is left.
 fn count(reader: &mut Reader<'_>, bytes_each: usize) -> Result<usize, DecodeError> {
@@ -306,7 +310,7 @@ fn small(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
 
 fn decode_groups(
     reader: &mut Reader<'_>,
-    has_links: bool,
+    version: u64,
     tables: &mut Tables,
 ) -> Result<Shapes, DecodeError> {
     let groups = count(reader, 3)?;
@@ -319,7 +323,15 @@ fn decode_groups(
             pairs.push((text(reader)?, text(reader)?));
         }
         let of_group = (small(reader)? as usize, small(reader)? as usize);
-        let linked = has_links && reader.count(1)? == 1;
+        let linked = match version {
+            ..LINKS_VERSION => None,
+            _ => match reader.byte()? {
+                0 => None,
+                1 => Some(Layout::Strung),
+                2 if version >= INDEXED_VERSION => Some(Layout::Indexed),
+                _ => return Err(DecodeError("linked")),
+            },
+        };
         let shape = (of_group.0, of_group.1, linked);
         tables.groups.push(Group {
             key: Labels::from_pairs(pairs),
@@ -355,7 +367,7 @@ fn decode_columns(
         let last_ms = first_ms.wrapping_add(reader.varint()? as i64);
         before = first_ms;
         let (mut place, mut check) = (Place::default(), 0);
-        if linked {
+        if linked.is_some() {
             let file = reader.count(tables.files)?;
             let offset = reader.varint()?;
             let found = Place::linked(file, offset).filter(|_| file > 0);
@@ -391,7 +403,7 @@ fn decode_batches(
         let flags = reader.byte()?;
         let own = flags & 1 == 1;
         // The head's chunks that are linked have floats at shared times.
-        if flags > 7 || tables.groups[group as usize].linked && flags & 5 != 0 {
+        if flags > 7 || tables.groups[group as usize].linked.is_some() && flags & 5 != 0 {
             return Err(DecodeError("batch"));
         }
         let count = reader.count(BATCH_SERIES_MAX)?;

@@ -316,7 +316,7 @@ impl DataWriter {
             key: group.key.clone(),
             columns: self.tables.columns.len() as u32,
             batches: self.tables.batches.len() as u32,
-            linked: false,
+            linked: None,
         });
         let slices = group.timestamps.len().div_ceil(self.chunk_max);
         let size = group.timestamps.len().div_ceil(slices.max(1)).max(1);

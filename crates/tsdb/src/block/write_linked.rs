@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use disk::Disk;
 use model::Labels;
 
-use super::chunk_page::{LinkedChunk, LinkedGroup, PAGE_SLOTS};
+use super::chunk_page::{Layout, LinkedChunk, LinkedGroup, PAGE_SLOTS};
 use super::tables::{Column, FILES_MAX, Group, PageEntry, Place};
 use super::write::DataWriter;
 use super::{BlockError, linked_file};
@@ -59,7 +59,7 @@ impl DataWriter {
             key: key.clone(),
             columns: first_column as u32,
             batches: self.tables.batches.len() as u32,
-            linked: true,
+            linked: Some(Layout::Indexed),
         });
         let times: Vec<i64> = chunks.iter().flat_map(|c| &c.times).copied().collect();
         self.check_times(&times)?;

@@ -3,10 +3,13 @@
 use super::*;
 use clock::ManualClock;
 use disk::{Fault, FaultyDisk, MemoryDisk, Op};
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
 use storage::{Sample, Samples, SelectHints, Series as _, StorageAdmin as _, TimedSample};
 
+use crate::block::chunk_page::Layout;
 use crate::block::{Block, BlockSeries, PageCache};
+use crate::head::ChunkFiles;
 
 const MINUTE_MS: i64 = 60_000;
 const START_MS: i64 = 1_700_006_400_000;
@@ -100,7 +103,7 @@ fn dump(db: &Db) -> Dump {
 fn linked_groups(block: &Block) -> Vec<(String, bool)> {
     let groups = block.tables().groups.iter();
     let job = |key: &Labels| key.get("job").to_owned();
-    groups.map(|g| (job(&g.key), g.linked)).collect()
+    groups.map(|g| (job(&g.key), g.linked.is_some())).collect()
 }
 
 fn chunk_files(disk: &MemoryDisk) -> usize {
@@ -318,11 +321,12 @@ fn where_files_cannot_be_linked_the_block_is_written_whole() {
 
 #[test]
 fn linked_blocks_of_every_version_are_read_for_ever() {
-    is_read(4, "compat/v4");
-    is_read(5, "compat/v5_linked");
+    is_read(4, "compat/v4", Layout::Strung);
+    is_read(5, "compat/v5_linked", Layout::Strung);
+    is_read(6, "compat/v6_linked", Layout::Indexed);
 }
 
-fn is_read(version: u64, folder: &str) {
+fn is_read(version: u64, folder: &str, layout: Layout) {
     let real = disk::RealDisk;
     let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let (memory, mut want) = one_block();
@@ -345,5 +349,37 @@ fn is_read(version: u64, folder: &str) {
         (block.meta().promontory_format, block.tables().files),
         (version, 1)
     );
-    assert_eq!(read_block(&real, &dir), Some(want));
+    assert_eq!(block.tables().groups[0].linked, Some(layout));
+    assert_eq!(read_block(&real, &dir), Some(want.clone()));
+    chunk_file_has(&dir.join("chunks.1"), &want);
+}
+
+/// The file that a block links is one of the head's: a start finds the same samples in it.
+fn chunk_file_has(path: &Path, want: &Dump) {
+    let disk = Arc::new(MemoryDisk::new());
+    let dir = Path::new("/data/chunks_head");
+    disk.create_dir_all(dir).unwrap();
+    let file = disk.create(&dir.join("00000001")).unwrap();
+    file.append(&std::fs::read(path).unwrap()).unwrap();
+    let files = ChunkFiles::new(disk, dir.to_owned(), 2 * 60 * MINUTE_MS);
+    let found = files.load().unwrap();
+    assert_eq!(found.corruptions, 0);
+    let mut samples = BTreeSet::new();
+    for chunk in &found.chunks {
+        let (head, bytes) = (&chunk.head, files.bytes(chunk).unwrap());
+        let times = head.times(&bytes).unwrap();
+        for slot in 0..head.slots {
+            let mut read = Samples::default();
+            let all = (i64::MIN, i64::MAX);
+            head.read(&bytes, slot, &times, all, &mut read).unwrap();
+            let values = read.values.iter().map(|value| value.to_bits());
+            samples.extend(read.timestamps.into_iter().zip(values));
+        }
+    }
+    let all: BTreeSet<_> = want
+        .iter()
+        .flat_map(|(_, samples)| samples)
+        .copied()
+        .collect();
+    assert!(all.len() > 1_000 && all.is_subset(&samples));
 }

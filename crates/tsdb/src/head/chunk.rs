@@ -3,8 +3,8 @@
 //! The rows of a chunk share one column of timestamps; every slot has a column of values and, if
 //! it lacks some rows, a bitmap of those it has. Samples with times of their own lie beside, a
 //! timestamp and a value column a series. A chunk is the payload of a frame; the grammar is in
-//! `docs/formats/wal.md`. Finding a slot's column costs a directory entry and at most
-//! [`DIRECTORY_STEP`] lengths.
+//! `docs/formats/wal.md`. Finding a slot's column costs a look at the directory and at its page's
+//! table.
 
 use codec::varint::{self, Reader};
 use codec::{DecodeError, floats, ints, row};
@@ -15,15 +15,16 @@ use super::histograms::Histograms;
 use super::sides::Sides;
 use super::starts::Starts;
 pub(crate) use crate::block::chunk_page::ROWS_MAX;
-use crate::block::chunk_page::{LinkedPage, PAGE_SLOTS, read_column};
+use crate::block::chunk_page::{Layout, LinkedPage, PAGE_SLOTS, PageWriter};
+use crate::block::chunk_page::{indexed_column, read_column};
 use crate::merge::pad_starts;
 use crate::wal::frame::Kind;
 
 /// A series has at most so many samples with own times in a chunk: what is open is sealed long
 /// before, and a batch brings at most half of it.
 pub(crate) const SIDE_SAMPLES_MAX: usize = 1 << 20;
-/// Every so many slots the directory says where the column begins.
-const DIRECTORY_STEP: usize = 16;
+/// Every so many slots the directory of a chunk without tables says where the column begins.
+const STRUNG_STEP: usize = 16;
 /// Words of 64 slots that are transposed in one go: 4,096 slots by 120 rows are 4 MB.
 const TILE_WORDS: usize = 64;
 
@@ -52,7 +53,24 @@ impl Open<'_> {
     /// Of what kind the chunk is.
     pub(crate) fn kind(&self) -> Kind {
         let plain = self.histograms.open_min_ms().is_none() && self.starts.is_sealed();
-        if plain { Kind::Chunk } else { Kind::WideChunk }
+        kind_of(Layout::Indexed, !plain)
+    }
+}
+
+fn kind_of(layout: Layout, wide: bool) -> Kind {
+    match (layout, wide) {
+        (Layout::Strung, false) => Kind::Chunk,
+        (Layout::Strung, true) => Kind::WideChunk,
+        (Layout::Indexed, false) => Kind::IndexedChunk,
+        (Layout::Indexed, true) => Kind::WideIndexedChunk,
+    }
+}
+
+/// Every so many slots have an entry in the directory.
+fn directory_step(layout: Layout) -> usize {
+    match layout {
+        Layout::Strung => STRUNG_STEP,
+        Layout::Indexed => PAGE_SLOTS,
     }
 }
 
@@ -76,7 +94,7 @@ pub(crate) fn seal(open: &Open<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) {
     let histogram_times = || columns().flat_map(|(_, column)| column.times().iter().copied());
     let own_times = || side_times().map(|s| s.at_ms).chain(histogram_times());
     let all = || times.iter().copied().chain(own_times());
-    if open.kind() == Kind::WideChunk {
+    if open.kind() == Kind::WideIndexedChunk {
         let length_at = out.len();
         out.extend_from_slice(&[0; 4]);
         extras::put(open.histograms, open.starts, &mut scratch.ints, out);
@@ -93,19 +111,24 @@ pub(crate) fn seal(open: &Open<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) {
     ints::encode(&times, &mut scratch.ints, out);
     put_sides(open.sides, scratch, out);
     let directory_at = out.len();
-    out.resize(directory_at + 4 * open.slots.div_ceil(DIRECTORY_STEP), 0);
+    out.resize(directory_at + 4 * open.slots.div_ceil(PAGE_SLOTS), 0);
     let columns_at = out.len();
     let words = open.slots.div_ceil(64);
     for tile in (0..words).step_by(TILE_WORDS) {
         let end = (tile + TILE_WORDS).min(words);
         transpose(open, tile..end, times.len(), scratch);
-        for slot in 64 * tile..(64 * end).min(open.slots) {
-            if slot % DIRECTORY_STEP == 0 {
-                let at = directory_at + 4 * (slot / DIRECTORY_STEP);
-                let offset = (out.len() - columns_at) as u32;
-                out[at..at + 4].copy_from_slice(&offset.to_le_bytes());
-            }
-            put_column(slot - 64 * tile, times.len(), scratch, out);
+        for page in tile..end {
+            let at = directory_at + 4 * page;
+            let offset = (out.len() - columns_at) as u32;
+            out[at..at + 4].copy_from_slice(&offset.to_le_bytes());
+            let slots = PAGE_SLOTS * page..(PAGE_SLOTS * (page + 1)).min(open.slots);
+            let first = PAGE_SLOTS * tile;
+            put_page(
+                slots.start - first..slots.end - first,
+                times.len(),
+                scratch,
+                out,
+            );
         }
     }
 }
@@ -131,28 +154,29 @@ fn transpose(open: &Open<'_>, words: std::ops::Range<usize>, rows: usize, scratc
     }
 }
 
-/// Appends a slot's column: its length and whether it has a bitmap, the bitmap, the values.
-fn put_column(slot: usize, rows: usize, scratch: &mut Scratch, out: &mut Vec<u8>) {
-    let present = scratch.present[slot];
-    if present == 0 {
-        return varint::put(out, 0);
+/// Appends the columns of up to 64 slots of a tile.
+fn put_page(slots: std::ops::Range<usize>, rows: usize, scratch: &mut Scratch, out: &mut Vec<u8>) {
+    let there = slots.clone().filter(|&slot| scratch.present[slot] != 0);
+    let bits = there.fold(0, |bits, slot| bits | 1u64 << (slot - slots.start));
+    let mut page = PageWriter::begin(bits, out);
+    for slot in slots {
+        let present = scratch.present[slot];
+        if present == 0 {
+            continue;
+        }
+        let values = &scratch.tile[slot * rows..(slot + 1) * rows];
+        let partial = present.count_ones() as usize != rows;
+        if partial {
+            scratch.column.clear();
+            let there = (0..rows).filter(|at| present >> at & 1 == 1);
+            scratch.column.extend(there.map(|at| values[at]));
+            out.extend_from_slice(&present.to_le_bytes()[..rows.div_ceil(8)]);
+            floats::encode(&scratch.column, &mut scratch.floats, out);
+        } else {
+            floats::encode(values, &mut scratch.floats, out);
+        }
+        page.end_column(partial, out);
     }
-    let values = &scratch.tile[slot * rows..(slot + 1) * rows];
-    scratch.columns.clear();
-    let partial = present.count_ones() as usize != rows;
-    if partial {
-        scratch.column.clear();
-        let there = (0..rows).filter(|at| present >> at & 1 == 1);
-        scratch.column.extend(there.map(|at| values[at]));
-        let bitmap = &present.to_le_bytes()[..rows.div_ceil(8)];
-        scratch.columns.extend_from_slice(bitmap);
-        floats::encode(&scratch.column, &mut scratch.floats, &mut scratch.columns);
-    } else {
-        floats::encode(values, &mut scratch.floats, &mut scratch.columns);
-    }
-    let length = scratch.columns.len() as u64;
-    varint::put(out, length << 1 | u64::from(partial));
-    out.extend_from_slice(&scratch.columns);
 }
 
 fn put_sides(sides: &Sides, scratch: &mut Scratch, out: &mut Vec<u8>) {
@@ -175,6 +199,8 @@ fn put_sides(sides: &Sides, scratch: &mut Scratch, out: &mut Vec<u8>) {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChunkHead {
     pub(crate) group: u32,
+    /// How its columns lie.
+    pub(crate) layout: Layout,
     /// Numbers of the first and last batch in it.
     pub(crate) sequences: (u64, u64),
     pub(crate) rows: usize,
@@ -205,7 +231,11 @@ impl ChunkHead {
         let reader = &mut Reader::new(bytes);
         let at = |reader: &Reader<'_>| (bytes.len() - reader.rest().len()) as u32;
         let mut extras = None;
-        if kind == Kind::WideChunk {
+        let layout = match kind {
+            Kind::Chunk | Kind::WideChunk => Layout::Strung,
+            _ => Layout::Indexed,
+        };
+        if matches!(kind, Kind::WideChunk | Kind::WideIndexedChunk) {
             let length = reader.u32_le()?;
             let from = at(reader);
             Extras::parse(reader.take(length as usize)?)?;
@@ -232,9 +262,10 @@ impl ChunkHead {
             reader.bytes()?;
         }
         let directory_at = at(reader);
-        reader.take(4 * slots.div_ceil(DIRECTORY_STEP))?;
+        reader.take(4 * slots.div_ceil(directory_step(layout)))?;
         Ok(ChunkHead {
             group,
+            layout,
             sequences,
             rows,
             slots,
@@ -257,10 +288,7 @@ impl ChunkHead {
 
     /// The kind of the frame that it lies in.
     pub(crate) fn kind(&self) -> Kind {
-        match self.extras {
-            None => Kind::Chunk,
-            Some(_) => Kind::WideChunk,
-        }
+        kind_of(self.layout, self.has_extras())
     }
 
     /// Histograms and starts, if there are any.
@@ -285,13 +313,18 @@ impl ChunkHead {
         if slot >= self.slots {
             return Ok((0, &[]));
         }
-        let step = slot / DIRECTORY_STEP;
-        let at = self.directory_at as usize + 4 * step;
+        let step = directory_step(self.layout);
+        let at = self.directory_at as usize + 4 * (slot / step);
         let four = bytes[at..at + 4].try_into().expect("four bytes");
         let offset = u32::from_le_bytes(four) as usize;
         let from = (self.columns_at as usize).saturating_add(offset);
-        let mut reader = Reader::new(bytes.get(from..).ok_or(DecodeError("directory"))?);
-        for _ in DIRECTORY_STEP * step..slot {
+        let found = bytes.get(from..).ok_or(DecodeError("directory"))?;
+        if self.layout == Layout::Indexed {
+            let column = indexed_column(found, slot % PAGE_SLOTS, self.rows)?;
+            return Ok(column.unwrap_or((0, &[])));
+        }
+        let mut reader = Reader::new(found);
+        for _ in 0..slot % step {
             let length = reader.varint()? >> 1;
             reader.take(usize::try_from(length).map_err(|_| DecodeError("length"))?)?;
         }
@@ -313,7 +346,7 @@ impl ChunkHead {
         let directory = directory.ok_or(DecodeError("directory"))?;
         let four = directory
             .chunks_exact(4)
-            .step_by(PAGE_SLOTS / DIRECTORY_STEP);
+            .step_by(PAGE_SLOTS / directory_step(self.layout));
         let offset = |four: &[u8]| u32::from_le_bytes(four.try_into().expect("four bytes"));
         let starts =
             four.map(|four| (self.columns_at as usize).saturating_add(offset(four) as usize));
@@ -322,7 +355,7 @@ impl ChunkHead {
         let pages = starts.windows(2).map(|ends| {
             let page = bytes.get(ends[0]..ends[1]);
             let page = page.ok_or(DecodeError("directory"))?;
-            LinkedPage::of(page, at + ends[0] as u64, self.rows)
+            LinkedPage::of(page, at + ends[0] as u64, self.rows, self.layout)
         });
         pages.collect()
     }
@@ -564,7 +597,8 @@ mod tests {
 
         #[test]
         fn damaged_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..90)) {
-            for kind in [Kind::Chunk, Kind::WideChunk] {
+            let kinds = [Kind::Chunk, Kind::WideChunk, Kind::IndexedChunk, Kind::WideIndexedChunk];
+            for kind in kinds {
                 let Ok(head) = ChunkHead::parse(&bytes, kind) else {
                     continue;
                 };

@@ -18,7 +18,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use super::chunk::ChunkHead;
 use crate::block::chunk_page::CHUNKS_HEADER;
 use crate::sync::Mutex;
-use crate::wal::frame::{self, Frames, Kind};
+use crate::wal::frame::{self, Frames};
 
 /// Small enough that old files go soon, large enough that there are few.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -390,7 +390,7 @@ impl ChunkFiles {
                 end = frame.at + frame.payload.len();
             }
             match frame {
-                Ok(frame) if matches!(frame.kind, Kind::Chunk | Kind::WideChunk) => {
+                Ok(frame) if frame.kind.is_chunk() => {
                     let range = frame.at..end;
                     read.reached(range.end);
                     let Ok(head) = ChunkHead::parse(frame.payload, frame.kind) else {

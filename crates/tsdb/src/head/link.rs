@@ -12,7 +12,7 @@ use model::Labels;
 
 use super::chunk_files::{Chunk, ChunkBytes};
 use crate::block::LinkedGroup;
-use crate::block::chunk_page::{LinkedChunk, LinkedPage, PAGE_SLOTS};
+use crate::block::chunk_page::{Layout, LinkedChunk, LinkedPage, PAGE_SLOTS};
 
 /// A chunk that a block takes samples from.
 pub(super) struct Piece {
@@ -26,7 +26,9 @@ impl Piece {
     fn is_plain(&self, (min_ms, max_ms): (i64, i64)) -> bool {
         let head = &self.chunk.head;
         let whole = head.min_ms >= min_ms && head.max_ms <= max_ms && head.rows > 0;
-        whole && head.side_count == 0 && !head.has_extras() && self.bytes.is_intact()
+        // Those from before columns lay behind tables are written anew.
+        let indexed = head.layout == Layout::Indexed;
+        whole && indexed && head.side_count == 0 && !head.has_extras() && self.bytes.is_intact()
     }
 
     fn link(&self) -> Result<Option<LinkedChunk>, DecodeError> {

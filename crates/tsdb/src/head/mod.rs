@@ -57,7 +57,7 @@ use crate::series_metadata::SeriesMetadata;
 use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use crate::sync::{Mutex, RwLock};
 use crate::wal::Wal;
-use chunk_files::ChunkFiles;
+pub(crate) use chunk_files::ChunkFiles;
 use group::{Group, Scratch, Taken};
 use index::Index;
 use late::Lateness;

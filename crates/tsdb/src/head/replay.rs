@@ -289,8 +289,8 @@ impl Head {
                 let reference = |labels: &Labels| self.reference_of(labels);
                 self.metadata.replay(frame.payload, reference)
             }
-            Kind::Chunk | Kind::WideChunk => Ok(()),
             Kind::Batch | Kind::LateBatch | Kind::WideBatch | Kind::Compressed => Ok(()),
+            Kind::Chunk | Kind::WideChunk | Kind::IndexedChunk | Kind::WideIndexedChunk => Ok(()),
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) enum Kind {
     Define = 1,
     /// A batch of samples.
     Batch = 2,
-    /// A sealed chunk of a group.
+    /// A sealed chunk of a group, its columns behind their lengths; read only.
     Chunk = 3,
     /// The last frame of a checkpoint.
     End = 4,
@@ -42,7 +42,7 @@ pub(crate) enum Kind {
     Delete = 7,
     /// A batch with histograms or starts of counters.
     WideBatch = 8,
-    /// A sealed chunk with histograms or starts of counters.
+    /// The same with histograms or starts of counters; read only.
     WideChunk = 9,
     /// Exemplars with the labels of their series.
     Exemplars = 10,
@@ -50,9 +50,19 @@ pub(crate) enum Kind {
     Metadata = 11,
     /// A batch, compressed (`super::compressed`).
     Compressed = 12,
+    /// A sealed chunk of a group, its columns behind tables.
+    IndexedChunk = 13,
+    /// The same with histograms or starts of counters.
+    WideIndexedChunk = 14,
 }
 
 impl Kind {
+    /// Whether it is a chunk of whatever layout.
+    pub(crate) fn is_chunk(self) -> bool {
+        use Kind::{Chunk, IndexedChunk, WideChunk, WideIndexedChunk};
+        matches!(self, Chunk | WideChunk | IndexedChunk | WideIndexedChunk)
+    }
+
     pub(super) fn of(byte: u8) -> Option<Kind> {
         let all = [
             Kind::Define,
@@ -67,6 +77,8 @@ impl Kind {
             Kind::Exemplars,
             Kind::Metadata,
             Kind::Compressed,
+            Kind::IndexedChunk,
+            Kind::WideIndexedChunk,
         ];
         all.into_iter().find(|kind| *kind as u8 == byte)
     }
