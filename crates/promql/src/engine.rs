@@ -350,8 +350,7 @@ impl Engine {
             self.metrics
                 .observe("result_sort", stats.timings.result_sort_time);
         }
-        let (annotations, trace) = evaluator.finish();
-        Ok((value, annotations, trace))
+        Ok((value, evaluator.annotations, evaluator.trace))
     }
 }
 

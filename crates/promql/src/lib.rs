@@ -43,7 +43,6 @@ mod point;
 mod queries;
 mod source;
 mod stats;
-mod stored;
 mod trace;
 mod value;
 mod window;

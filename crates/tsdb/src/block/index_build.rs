@@ -1,9 +1,9 @@
 //! The index of a new block.
 //!
-//! While series stream through, their label sets are kept as numbers: 4 bytes a label and some 20
-//! a series, and every distinct value once. Dictionary, postings and forward pages are made at the
-//! end, name by name. The bytes are described in `docs/formats/block.md` and read by
-//! [`super::index`].
+//! While series stream through, their label sets are kept as packed numbers ([`super::label_sets`]),
+//! a byte or two a series, and every distinct value once; some ten bytes a series find one that was
+//! there before. Dictionary, postings and forward pages are made at the end, name by name. The
+//! bytes are described in `docs/formats/block.md` and read by [`super::index`].
 
 use std::hash::BuildHasher;
 
@@ -15,6 +15,7 @@ use model::Labels;
 use super::BlockError;
 use super::format::{self, FileWriter};
 use super::forward::ForwardWriter;
+use super::label_sets::LabelSets;
 use super::postings;
 use super::tables::Tables;
 
@@ -35,29 +36,24 @@ struct Name {
 pub(crate) struct IndexBuilder {
     names: Vec<Name>,
     name_ids: HashMap<Box<str>, u32, FixedState>,
-    /// Lists of name ids, in the order of the label set.
-    schemas: Vec<Vec<u32>>,
-    schema_ids: HashMap<Vec<u32>, u32, FixedState>,
-    /// For each series its schema and where its values start.
-    series: Vec<(u32, u32)>,
-    values: Vec<u32>,
-    /// How many series there were at the end of each batch with new ones.
-    batch_ends: Vec<u32>,
+    sets: LabelSets,
+    /// For each series the low half of the hash of its label set.
+    hashes: Vec<u32>,
     by_labels: HashTable<u32>,
     hasher: FixedState,
-    names_now: Vec<u32>,
-    values_now: Vec<u32>,
+    /// How many series there were at the end of each batch with new ones.
+    batch_ends: Vec<u32>,
+    pairs_now: Vec<(u32, u32)>,
 }
 
 impl IndexBuilder {
     /// How many series there are.
     pub(crate) fn len(&self) -> u32 {
-        self.series.len() as u32
+        self.sets.len()
     }
 
     fn intern(&mut self, labels: &Labels) {
-        self.names_now.clear();
-        self.values_now.clear();
+        self.pairs_now.clear();
         for (name, value) in labels {
             let name_id = match self.name_ids.get(name) {
                 Some(&id) => id,
@@ -80,47 +76,31 @@ impl IndexBuilder {
                     id
                 }
             };
-            self.names_now.push(name_id);
-            self.values_now.push(value_id);
+            self.pairs_now.push((name_id, value_id));
         }
-    }
-
-    fn values_of(&self, series: u32) -> &[u32] {
-        let (schema, from) = self.series[series as usize];
-        let from = from as usize;
-        &self.values[from..from + self.schemas[schema as usize].len()]
+        self.pairs_now.sort_unstable();
     }
 
     /// The number of the series with these labels, and whether it is new.
     pub(crate) fn series(&mut self, labels: &Labels) -> Result<(u32, bool), BlockError> {
         self.intern(labels);
-        let schema = match self.schema_ids.get(&self.names_now) {
-            Some(&id) => id,
-            None => {
-                let id = self.schemas.len() as u32;
-                self.schemas.push(self.names_now.clone());
-                self.schema_ids.insert(self.names_now.clone(), id);
-                id
-            }
-        };
-        let hash = self.hasher.hash_one((schema, &self.values_now[..]));
-        let found = self.by_labels.find(hash, |&id| {
-            self.series[id as usize].0 == schema && self.values_of(id) == self.values_now
+        let hash = self.hasher.hash_one(&self.pairs_now[..]) as u32;
+        let spread = |hash: u32| u64::from(hash).wrapping_mul(SPREAD);
+        let found = self.by_labels.find(spread(hash), |&id| {
+            self.hashes[id as usize] == hash && self.sets.is(id, &self.pairs_now)
         });
         if let Some(&id) = found {
             return Ok((id, false));
         }
-        let from = u32::try_from(self.values.len())
-            .map_err(|_| BlockError::Input("more than 2^32 labels in one block"))?;
-        let id = self.series.len() as u32;
-        self.series.push((schema, from));
-        self.values.extend_from_slice(&self.values_now);
-        let mut by_labels = std::mem::take(&mut self.by_labels);
-        by_labels.insert_unique(hash, id, |&id| {
-            self.hasher
-                .hash_one((self.series[id as usize].0, self.values_of(id)))
-        });
-        self.by_labels = by_labels;
+        let id = self.sets.len();
+        if id == u32::MAX {
+            return Err(BlockError::Input("more than 2^32 series in one block"));
+        }
+        self.sets.push(&self.pairs_now);
+        self.hashes.push(hash);
+        let hashes = &self.hashes;
+        self.by_labels
+            .insert_unique(spread(hash), id, |&id| spread(hashes[id as usize]));
         Ok((id, true))
     }
 
@@ -128,6 +108,7 @@ impl IndexBuilder {
     pub(crate) fn end_batch(&mut self) {
         if self.batch_ends.last() != Some(&self.len()) {
             self.batch_ends.push(self.len());
+            self.sets.end_batch();
         }
     }
 
@@ -138,7 +119,8 @@ impl IndexBuilder {
         min_ms: i64,
         file: &mut FileWriter,
     ) -> Result<(), BlockError> {
-        self.by_labels = HashTable::new();
+        (self.by_labels, self.hashes) = (HashTable::new(), Vec::new());
+        self.sets.end_page();
         let mut order: Vec<u32> = (0..self.names.len() as u32).collect();
         order.sort_unstable_by(|&a, &b| {
             self.names[a as usize]
@@ -169,7 +151,7 @@ impl IndexBuilder {
         for (rank, (_, id)) in (0u32..).zip(&sorted) {
             ranks[*id as usize] = rank;
         }
-        let (ids, ends, everybody) = self.series_by_value(name, &ranks);
+        let (ids, ends, everybody) = self.series_by_value(name, &ranks)?;
         varint::put_bytes(&mut head.names, self.names[name as usize].text.as_bytes());
         varint::put(&mut head.names, sorted.len() as u64);
         let size = file.page(|out| postings::encode(&everybody, out))?;
@@ -192,38 +174,29 @@ impl IndexBuilder {
 
     /// The series with the name: sorted by value and, in that, by id; where each value's end; and
     /// all of them by id.
-    fn series_by_value(&self, name: u32, ranks: &[u32]) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
-        let position: Vec<Option<usize>> = self
-            .schemas
-            .iter()
-            .map(|schema| schema.iter().position(|&n| n == name))
-            .collect();
-        let with_name = || {
-            (0u32..)
-                .zip(&self.series)
-                .filter_map(|(id, &(schema, from))| {
-                    let at = position[schema as usize]?;
-                    Some((id, ranks[self.values[from as usize + at] as usize]))
-                })
-        };
+    fn series_by_value(&self, name: u32, ranks: &[u32]) -> Result<ByValue, BlockError> {
         let mut ends = vec![0u32; ranks.len()];
         let mut everybody = Vec::new();
-        for (id, rank) in with_name() {
-            ends[rank as usize] += 1;
+        let each_with = |visit: &mut dyn FnMut(u32, u32)| {
+            let each = self.sets.each_with(name, visit);
+            each.map_err(|_| UNREADABLE)
+        };
+        each_with(&mut |id, value| {
+            ends[ranks[value as usize] as usize] += 1;
             everybody.push(id);
-        }
+        })?;
         let mut sum = 0;
         for end in &mut ends {
             // The start for now; filling moves it to the end.
             (sum, *end) = (sum + *end, sum);
         }
         let mut ids = vec![0; everybody.len()];
-        for (id, rank) in with_name() {
-            let at = &mut ends[rank as usize];
+        each_with(&mut |id, value| {
+            let at = &mut ends[ranks[value as usize] as usize];
             ids[*at as usize] = id;
             *at += 1;
-        }
-        (ids, ends, everybody)
+        })?;
+        Ok((ids, ends, everybody))
     }
 
     /// Writes the label sets; `ranks` are those of each name and of its values.
@@ -234,19 +207,22 @@ impl IndexBuilder {
         file: &mut FileWriter,
     ) -> Result<(), BlockError> {
         let mut writer = ForwardWriter::default();
-        let mut first = 0;
+        let mut reader = self.sets.reader();
+        let mut ranked = Vec::new();
+        let mut id = 0;
         for &end in &self.batch_ends {
-            for &(schema, from) in &self.series[first as usize..end as usize] {
-                let names = &self.schemas[schema as usize];
-                let values = &self.values[from as usize..];
-                let pairs = names.iter().zip(values).map(|(&name, &value)| {
+            while id < end {
+                let pairs = reader.pairs(id).map_err(|_| UNREADABLE)?;
+                ranked.clear();
+                ranked.extend(pairs.iter().map(|&(name, value)| {
                     let (name, ranks) = &ranks[name as usize];
                     (*name, ranks[value as usize])
-                });
-                writer.push(pairs, file)?;
+                }));
+                ranked.sort_unstable();
+                writer.push(&ranked, file)?;
+                id += 1;
             }
             writer.end_batch(file)?;
-            first = end;
         }
         writer.finish(file, &mut head.forward)
     }
@@ -273,6 +249,15 @@ impl IndexBuilder {
         Ok(())
     }
 }
+
+/// Series by value, where each value's end, and all of them.
+type ByValue = (Vec<u32>, Vec<u32>, Vec<u32>);
+
+/// What was packed can be read: this does not happen.
+const UNREADABLE: BlockError = BlockError::Input("label sets that cannot be read back");
+
+/// Makes a hash of 32 bits one of 64, whose high bits a table looks at, too.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What goes into the head section, gathered while its pages are written.
 #[derive(Debug, Default)]

@@ -105,11 +105,15 @@ impl ChunkBytes {
         matches!(found, Some(Ok(frame)) if frame.payload.len() == self.range.len())
     }
 
-    /// Gives the memory that reading the chunk took back to the system.
+    /// Gives the memory that reading the chunk took back to the system, and what came with it.
     pub(crate) fn release(&self) {
-        self.mapping.release(self.range.clone());
+        let from = self.range.start.saturating_sub(FETCHED_BYTES);
+        self.mapping.release(from..self.range.end + FETCHED_BYTES);
     }
 }
+
+/// The system maps so many bytes around those that are read, if it has them.
+const FETCHED_BYTES: usize = 64 << 10;
 
 impl Deref for ChunkBytes {
     type Target = [u8];

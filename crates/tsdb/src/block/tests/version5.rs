@@ -72,7 +72,7 @@ fn targets_of_one_kind_share_rows() {
             // A name, a host, and one of two numbers that are anywhere.
             let far = (7 * host + at % 2 + 1) * 0x9e37 % 10_007;
             let pairs = [(0, at / 2), (2, 500 + host), (3, far)];
-            writer.push(pairs.into_iter(), &mut file).unwrap();
+            writer.push(&pairs, &mut file).unwrap();
         }
         writer.end_batch(&mut file).unwrap();
         sizes.push(file.position() - from);
