@@ -396,7 +396,8 @@ impl Inner {
         let _turn = self.maintaining.lock();
         self.metrics.compactions_triggered.inc();
         self.room().forget_blocks();
-        self.blocks.all().iter().for_each(|block| block.doubt());
+        self.blocks.all().iter().for_each(|block| block.rest());
+        self.head.rest();
         let mut flushed = false;
         while let Some((min_ms, end_ms)) = self.head.due_block() {
             match self.head.empty_until(min_ms, end_ms) {

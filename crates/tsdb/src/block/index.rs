@@ -324,6 +324,11 @@ impl Index {
         Ok(from)
     }
 
+    /// Gives the memory that reading took back to the system.
+    pub(super) fn release(&self) {
+        self.file.release();
+    }
+
     /// Reads label sets one after the other; fastest in order of id.
     pub(crate) fn labels_reader(&self) -> LabelsReader<'_> {
         LabelsReader {

@@ -266,9 +266,13 @@ impl Block {
 
     /// Gives the memory that reading samples took back: for who reads all of them once.
     pub(crate) fn release(&self) {
+        self.release_files();
+        self.cache.forget(self.number);
+    }
+
+    fn release_files(&self) {
         self.data.release();
         self.linked.iter().for_each(FileReader::release);
-        self.cache.forget(self.number);
     }
 
     /// What is deleted, by series.
@@ -405,10 +409,13 @@ impl Block {
         found.map(Some).map_err(|error| self.corrupt(error))
     }
 
-    /// Verifies every page anew when it is read next: what the system gave up since it was read
-    /// may come back from the disk otherwise than it was.
-    pub(crate) fn doubt(&self) {
+    /// Gives what was read of the files back to the system, where it stays as long as there is
+    /// room, and verifies every page anew when it is read next: it may come from the disk again, and
+    /// otherwise than it was. Page faults of the next query are what that costs.
+    pub(crate) fn rest(&self) {
         self.verified.clear();
+        self.release_files();
+        self.index.release();
     }
 
     /// A page of a batch and its bytes; the caller knows that it is not empty.

@@ -2,7 +2,7 @@
 //!
 //! A linked page has a checksum over up to 64 columns, and is read a column at a time: verifying it
 //! each time would cost half a microsecond a column. What the system gave up meanwhile may come
-//! back from the disk otherwise than it was, so all are doubted at every turn of maintenance.
+//! back from the disk otherwise than it was, so all bits are cleared at every turn of maintenance.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 

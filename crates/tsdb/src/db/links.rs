@@ -254,9 +254,9 @@ fn damage_of_a_linked_file_is_found() {
     assert_eq!(read_block(&disk, &dir), None);
 }
 
-/// A page is verified when it is read first, and again after somebody had doubts.
+/// A page is verified when it is read first, and again after the block has rested.
 #[test]
-fn damage_that_comes_later_is_found_after_a_doubt() {
+fn damage_that_comes_later_is_found_after_a_rest() {
     let (memory, _) = one_block();
     let folder = tempfile::tempdir().unwrap();
     let from = block_dir(&memory, Path::new("/data"));
@@ -282,7 +282,7 @@ fn damage_that_comes_later_is_found_after_a_doubt() {
     bytes[end / 4..end / 2].fill(0x55);
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
-    block.doubt();
+    block.rest();
     let error = read().unwrap_err().to_string();
     assert!(error.contains("checksum"), "{error}");
 }

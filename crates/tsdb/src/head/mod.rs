@@ -260,6 +260,13 @@ impl Head {
         counts.fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1))
     }
 
+    /// Gives what was read of chunks back to the system, where it stays as long as there is room.
+    pub(crate) fn rest(&self) {
+        for group in self.all_groups() {
+            group.state.lock().release_chunks(&self.files);
+        }
+    }
+
     /// Whether a query over the range has to look here.
     pub(crate) fn overlaps(&self, min_ms: i64, max_ms: i64) -> bool {
         let mut ranges = self.time_range().into_iter().chain(self.late_range());

@@ -162,9 +162,7 @@ impl Head {
         let max_ms = newest.max().unwrap_or(i64::MIN);
         // The system fetches some pages around each that is asked for: of chunks that were looked
         // at already.
-        for group in self.all_groups() {
-            group.state.lock().release_chunks(&self.files);
-        }
+        self.rest();
         // Groups that nothing defines any more: their numbers are not used again as long as
         // their chunks lie about.
         let mut groups = self.groups.write();
