@@ -350,7 +350,8 @@ impl Engine {
             self.metrics
                 .observe("result_sort", stats.timings.result_sort_time);
         }
-        Ok((value, evaluator.annotations, evaluator.trace))
+        let (annotations, trace) = evaluator.finish();
+        Ok((value, annotations, trace))
     }
 }
 

@@ -30,6 +30,7 @@ use crate::options::{Features, SubqueryStep};
 use crate::plan::{Call, Kind, Node, Selector, Type};
 use crate::point::{Histogram, Point};
 use crate::source::{InstantSource, Reading};
+use crate::stored::StoredSet;
 use crate::trace::{Cost, Trace};
 use crate::value::{MatrixSeries, Points, Value, VectorSample};
 use crate::window::{RangeFunction, Reach, Windows};
@@ -92,6 +93,14 @@ impl<'q> Evaluator<'q> {
             held: Charge::none(shared.budget),
             trace: None,
         }
+    }
+
+    /// What was said, and what the parts took, after all else is freed.
+    pub(crate) fn finish(self) -> (Annotations, Option<Trace>) {
+        for stored in self.selected.into_values().filter_map(Arc::into_inner) {
+            stored.release(self.shared.pool);
+        }
+        (self.annotations, self.trace)
     }
 
     fn delayed(&self) -> bool {
@@ -401,24 +410,20 @@ impl<'q> Evaluator<'q> {
                 StorageError::TooLarge => self.shared.budget.too_many_bytes(),
                 error => execution(format!("expanding series: {error}")),
             })?;
+            let series = StoredSet::new(found.series, self.shared.pool);
             // Without type and unit label sets may become the same: then it needs all of them.
-            let is_described = |series: &dyn storage::Series| {
-                let mut names = series.labels().iter().map(|(name, _)| name);
-                names.any(|name| name != model::METRIC_NAME && is_metadata_label(name))
-            };
-            if labels.is_none() || !found.series.iter().any(|series| is_described(&**series)) {
-                break found;
+            if labels.is_none() || !series.is_described() {
+                break (series, found.warnings);
             }
             labels = None;
         };
-        for warning in found.warnings {
+        let (series, warnings) = found;
+        for warning in warnings {
             self.annotations.storage_warning(warning);
         }
-        self.shared.budget.selected(found.series.len());
-        let handles = found.series.capacity() * size_of::<Box<dyn storage::Series>>();
-        let own = found.series.iter().map(|series| series.size_bytes());
-        self.held.add_bytes(handles + own.sum::<usize>())?;
-        let series = Arc::new(found.series);
+        self.shared.budget.selected(series.len());
+        self.held.add_bytes(series.size_bytes())?;
+        let series = Arc::new(series);
         self.selected.insert(key, Arc::clone(&series));
         Ok(series)
     }

@@ -12,13 +12,14 @@ use std::sync::Arc;
 
 use model::Labels;
 use rayon::prelude::*;
-use storage::{Samples, Series as StoredSeries};
+use storage::Samples;
 
 use crate::annotations::Annotations;
-use crate::column::{Column, Series, is_metadata_label, labels_bytes};
+use crate::column::{Column, Series, labels_bytes};
 use crate::context::{Budget, Charge, Counts, Deadline, EVALUATION};
 use crate::error::QueryError;
-use crate::source::{InstantSource, RangedSource};
+use crate::source::{InstantSource, RangedSource, Ranges};
+use crate::stored::{StoredSet, is_described};
 use crate::window::WindowCounts;
 
 /// Series that are made while those of the batch before are taken: at most so many,
@@ -44,11 +45,14 @@ const TASK_SERIES_MAX: usize = 64;
 /// other threads takes longer.
 const PARALLEL_VALUES_MIN: usize = 4_096;
 
+/// What it takes at least to read a series from a storage, in values.
+const STORED_VALUES: usize = 128;
+
 /// Changes the values of one series, and says what there is to say about it.
 pub(crate) type Map = Box<dyn Fn(Column, &mut Annotations) -> Column + Send + Sync>;
 
 /// Series of a storage, shared by all parts of a query that select them.
-pub(crate) type Stored = Arc<Vec<Box<dyn StoredSeries>>>;
+pub(crate) type Stored = Arc<StoredSet>;
 
 /// Series that are there, and the memory that they take.
 #[derive(Debug)]
@@ -136,11 +140,26 @@ impl<'q> Flow<'q> {
     /// Whether label sets stay different without name, type and unit: `fixed_name` says that all
     /// have the same name.
     pub(crate) fn is_unique_without_name(&self, fixed_name: bool) -> bool {
-        let described = |labels: &Labels| {
-            let mut names = labels.iter().map(|(name, _)| name);
-            names.any(|name| name != model::METRIC_NAME && is_metadata_label(name))
-        };
-        self.len() < 2 || (fixed_name && !(0..self.len()).any(|i| described(self.labels(i))))
+        if self.len() < 2 {
+            return true;
+        }
+        fixed_name
+            && !match self.stored() {
+                Some(stored) => stored.is_described(),
+                None => (0..self.len()).any(|index| is_described(self.labels(index))),
+            }
+    }
+
+    /// The series of a storage that it is made from.
+    fn stored(&self) -> Option<&Stored> {
+        match &self.source {
+            Source::Ready(_) => None,
+            Source::Instant(source) => Some(&source.series),
+            Source::Ranged(source) => match &source.ranges {
+                Ranges::Stored(stored) => Some(stored),
+                Ranges::Computed(..) => None,
+            },
+        }
     }
 
     /// Whether what is read is counted by step.
@@ -223,7 +242,11 @@ impl<'q> Flow<'q> {
         let values_max = BATCH_VALUES_MAX.min(usize::try_from(values_max).unwrap_or(usize::MAX));
         let batch_series = values_max / steps.saturating_add(PIECE_VALUES);
         let batch_series = batch_series.clamp(1, BATCH_SERIES_MAX);
-        if count.saturating_mul(steps) < PARALLEL_VALUES_MIN || count == 1 {
+        let values = match self.stored() {
+            Some(_) => steps.max(STORED_VALUES),
+            None => steps,
+        };
+        if count.saturating_mul(values) < PARALLEL_VALUES_MIN || count == 1 {
             let task_series = batch_series.min(TASK_SERIES_MAX);
             for start in (0..count).step_by(task_series) {
                 pieces(start..count.min(start + task_series))?.hand_over(start, &mut take)?;

@@ -43,6 +43,7 @@ mod point;
 mod queries;
 mod source;
 mod stats;
+mod stored;
 mod trace;
 mod value;
 mod window;

@@ -4,6 +4,7 @@
 //! how Go's heap moves its elements; so this is that heap.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use gocompat::strconv::format_float_g;
@@ -162,8 +163,10 @@ impl<'q> Evaluator<'q> {
                 Vec::new()
             },
         };
+        let mut rows = Rows::new(&set.series, scope.steps.count);
+        held.add_bytes(rows.size_bytes())?;
         if scope.steps.is_single() {
-            let picked = picker.pick(0, parameter.values.at(0), &mut self.annotations);
+            let picked = picker.pick(&mut rows, 0, parameter.values.at(0), &mut self.annotations);
             let picked: Vec<usize> = picked.iter().map(|c| c.series).collect();
             let mut out = SeriesSet::with_capacity(picked.len(), self.shared.budget)?;
             for at in picked {
@@ -178,7 +181,7 @@ impl<'q> Evaluator<'q> {
         for step in 0..scope.steps.count {
             self.shared.deadline.check(EVALUATION)?;
             let parameter = parameter.values.at(step);
-            for candidate in picker.pick(step, parameter, &mut self.annotations) {
+            for candidate in picker.pick(&mut rows, step, parameter, &mut self.annotations) {
                 if let Some(histogram) = candidate.histogram(&set.series, step) {
                     let picked = histograms.entry(candidate.series).or_default();
                     picked.push((step, Arc::clone(histogram)));
@@ -197,7 +200,7 @@ impl<'q> Evaluator<'q> {
                 }
             }
         }
-        held.set_bytes(set.series.len() * SELECTED_BYTES)?;
+        held.set_bytes(set.series.len() * SELECTED_BYTES + rows.size_bytes())?;
         let mut picked = self.empty();
         for (at, (first, floats)) in columns.into_iter().enumerate() {
             let histograms = histograms.remove(&at).unwrap_or_default();
@@ -251,6 +254,51 @@ impl<'q> Evaluator<'q> {
     }
 }
 
+/// The floats of all series by step. They lie by series, so a step of all of them is another corner
+/// of memory each: that is paid once for several steps.
+struct Rows<'a> {
+    series: &'a [Series],
+    /// The steps that are in `values`.
+    steps: Range<usize>,
+    /// One row a step.
+    values: Vec<f64>,
+}
+
+/// Floats of a column that a processor fetches together.
+const ROWS: usize = 8;
+
+impl<'a> Rows<'a> {
+    fn new(series: &'a [Series], steps: usize) -> Rows<'a> {
+        Rows {
+            series,
+            steps: 0..0,
+            values: vec![ABSENT; series.len() * steps.min(ROWS)],
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of_val(self.values.as_slice())
+    }
+
+    /// The floats of a step, [`ABSENT`] where there is none. There are that many steps.
+    fn at(&mut self, step: usize) -> &[f64] {
+        let width = self.series.len();
+        if width == 0 {
+            return &[];
+        }
+        if !self.steps.contains(&step) {
+            self.steps = step..step + self.values.len() / width;
+            for (at, series) in self.series.iter().enumerate() {
+                for (row, step) in self.steps.clone().enumerate() {
+                    self.values[row * width + at] = series.column.get(step);
+                }
+            }
+        }
+        let row = (step - self.steps.start) * width;
+        &self.values[row..row + width]
+    }
+}
+
 /// Picks from all series at one step.
 struct Picker<'a> {
     op: AggregateOp,
@@ -264,7 +312,13 @@ struct Picker<'a> {
 }
 
 impl Picker<'_> {
-    fn pick(&self, step: usize, parameter: f64, annotations: &mut Annotations) -> Vec<Candidate> {
+    fn pick(
+        &self,
+        rows: &mut Rows<'_>,
+        step: usize,
+        parameter: f64,
+        annotations: &mut Annotations,
+    ) -> Vec<Candidate> {
         let k = to_i64(parameter).min(self.series.len() as i64);
         let limits = self.op != AggregateOp::LimitRatio;
         if (limits && k < 1) || (!limits && parameter == 0.0) {
@@ -275,10 +329,10 @@ impl Picker<'_> {
         let reversed = self.op == AggregateOp::BottomK;
         let mut groups: Vec<Heap> = Vec::new();
         groups.resize_with(self.group_count, Heap::default);
-        for (at, series) in self.series.iter().enumerate() {
-            let mut value = series.column.get(step);
+        for (at, &value) in rows.at(step).iter().enumerate() {
+            let mut value = value;
             if !is_present(value) {
-                if series.column.histogram(step).is_none() {
+                if self.series[at].column.histogram(step).is_none() {
                     continue;
                 }
                 if let AggregateOp::TopK | AggregateOp::BottomK = self.op {
@@ -367,8 +421,27 @@ mod tests {
             position: &(0..0),
             ratios: vec![0.25; values.len()],
         };
-        let picked = picker.pick(0, k, &mut Annotations::default());
+        let mut rows = Rows::new(&series, 1);
+        let picked = picker.pick(&mut rows, 0, k, &mut Annotations::default());
         picked.iter().map(|c| c.series).collect()
+    }
+
+    #[test]
+    fn rows_are_the_columns_by_step() {
+        let steps = 2 * ROWS + 3;
+        let column = |first: usize| {
+            let values = (first..steps).map(|step| (100 * first + step) as f64);
+            Series::new(Labels::empty(), Column::from_part(first, values.collect()))
+        };
+        let series = [0, 5, steps].map(column);
+        let mut rows = Rows::new(&series, steps);
+        // Also where not every step is asked for.
+        for step in (0..steps).filter(|step| !(3..14).contains(step)) {
+            let expected = series.each_ref().map(|s| s.column.get(step).to_bits());
+            let row: Vec<u64> = rows.at(step).iter().map(|v| v.to_bits()).collect();
+            assert_eq!(row, expected, "{step}");
+        }
+        assert!(Rows::new(&[], 9).at(3).is_empty());
     }
 
     #[test]
