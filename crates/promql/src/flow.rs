@@ -91,7 +91,7 @@ struct Pieces<'q> {
 pub(crate) struct Piece {
     pub(crate) column: Column,
     pub(crate) windows: WindowCounts,
-    /// How many floats the source gave, before any filter.
+    /// How many floats a function over ranges gave, before any filter; 0 of other sources.
     pub(crate) sourced: u64,
     /// What was said on the way.
     pub(crate) annotations: Annotations,
@@ -187,6 +187,7 @@ impl<'q> Flow<'q> {
                 let mut annotations = Annotations::default();
                 let (column, windows) = source.column(index, scratch, &mut annotations)?;
                 Piece {
+                    sourced: column.present() as u64,
                     windows,
                     annotations,
                     ..Piece::of(column)
@@ -373,7 +374,7 @@ impl Pieces<'_> {
 impl Piece {
     fn of(column: Column) -> Piece {
         Piece {
-            sourced: column.present() as u64,
+            sourced: 0,
             column,
             windows: WindowCounts::default(),
             annotations: Annotations::default(),

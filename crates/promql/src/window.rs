@@ -285,7 +285,9 @@ fn first_after(times: &[i64], from: usize, stride: usize, time_ms: i64) -> usize
 const UNCHECKED_SAMPLES_MAX: u64 = 1 << 18;
 
 impl<'a> Walk<'a> {
-    /// Calls `f` for every step whose window has samples.
+    /// Calls `f` for every step whose window has samples. Inlined, so that what `f` changes can stay in
+    /// registers.
+    #[inline(always)]
     pub(crate) fn over(
         &self,
         mut f: impl FnMut(&Window<'a>) -> Option<f64>,
