@@ -163,6 +163,11 @@ impl Annotations {
     }
 
     /// What another collector has gathered.
+    /// Whether nothing was said.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_text.is_empty()
+    }
+
     pub(crate) fn merge(&mut self, other: Annotations) {
         for (text, new) in other.by_text {
             if text.starts_with(START_OVERLAPS) {

@@ -334,7 +334,7 @@ impl Engine {
             // The series of a range are sorted at the end anyway.
             ordered: instant || steps.is_single(),
         };
-        let mut evaluator = Evaluator::new(&shared);
+        let mut evaluator = Evaluator::new(&shared, plan);
         evaluator.trace = options.trace.then(Trace::default);
         let value = evaluator.value(plan, &mut scope, instant);
         let evaluated = deadline.elapsed();

@@ -8,6 +8,7 @@ mod info;
 mod labels;
 mod matching;
 mod notes;
+mod recurring;
 mod selecting;
 mod subquery;
 
@@ -19,6 +20,7 @@ use rayon::slice::ParallelSliceMut;
 use storage::{Querier, SelectHints, StorageError};
 
 use self::notes::Noter;
+use self::recurring::Recurring;
 use crate::annotations::{Annotations, Position};
 use crate::column::{Column, Scalar, Series, Steps, is_metadata_label, labels_bytes};
 use crate::context::{Budget, Charge, Counts, Deadline, EVALUATION};
@@ -62,6 +64,8 @@ pub(crate) struct Evaluator<'q> {
     /// What has been selected, by matchers and times: a selector that stands twice in a query is
     /// looked up once.
     selected: HashMap<String, Stored>,
+    /// What stands several times in the query.
+    recurring: Recurring<'q>,
     /// What stored series and scalars take.
     held: Charge<'q>,
     /// What the parts cost, if somebody asks.
@@ -85,11 +89,13 @@ fn unexpected(what: &str) -> QueryError {
 }
 
 impl<'q> Evaluator<'q> {
-    pub(crate) fn new(shared: &'q Shared<'q>) -> Evaluator<'q> {
+    /// For one evaluation of `plan`.
+    pub(crate) fn new(shared: &'q Shared<'q>, plan: &Node) -> Evaluator<'q> {
         Evaluator {
             shared,
             annotations: Annotations::default(),
             selected: HashMap::new(),
+            recurring: Recurring::of(plan),
             held: Charge::none(shared.budget),
             trace: None,
         }
@@ -97,6 +103,7 @@ impl<'q> Evaluator<'q> {
 
     /// What was said, and what the parts took, after all else is freed.
     pub(crate) fn finish(self) -> (Annotations, Option<Trace>) {
+        drop(self.recurring);
         for stored in self.selected.into_values().filter_map(Arc::into_inner) {
             stored.release(self.shared.pool);
         }
@@ -180,6 +187,9 @@ impl<'q> Evaluator<'q> {
 
     /// The series of a vector, all of them.
     fn series(&mut self, scope: &mut Scope, node: &Node) -> Result<SeriesSet<'q>> {
+        if let Some(place) = self.recurring.place(node, scope) {
+            return self.recurring(scope, node, place);
+        }
         let flow = self.flow(scope, node)?;
         self.collect(scope, flow)
     }
@@ -189,26 +199,35 @@ impl<'q> Evaluator<'q> {
         if self.trace.is_none() || matches!(node.kind, Kind::Invariant(_)) {
             return self.untraced_flow(scope, node);
         }
-        let position = match &node.kind {
-            Kind::Aggregate(aggregate) => aggregate.position.clone(),
-            _ => node.position.clone(),
-        };
-        let deadline = self.shared.deadline;
-        if let Some(trace) = &mut self.trace {
-            trace.open(position, deadline.elapsed(), scope.counts.total);
-        }
+        self.open_trace(scope, node);
         let flow = self.untraced_flow(scope, node)?;
-        let cost = Cost {
-            series: flow.len() as u64,
-            steps: scope.steps.count as u64,
-            samples: scope.counts.total,
-            bytes: self.shared.budget.bytes(),
-            is_lazy: !matches!(flow.source, Source::Ready(_)),
-        };
-        if let Some(trace) = &mut self.trace {
-            trace.close(deadline.elapsed(), cost);
-        }
+        let is_lazy = !matches!(flow.source, Source::Ready(_));
+        self.close_trace(scope, flow.len(), is_lazy);
         Ok(flow)
+    }
+
+    fn open_trace(&mut self, scope: &Scope, node: &Node) {
+        if let Some(trace) = &mut self.trace {
+            let position = match &node.kind {
+                Kind::Aggregate(aggregate) => &aggregate.position,
+                _ => &node.position,
+            };
+            let now = self.shared.deadline.elapsed();
+            trace.open(position.clone(), now, scope.counts.total);
+        }
+    }
+
+    fn close_trace(&mut self, scope: &Scope, series: usize, is_lazy: bool) {
+        if let Some(trace) = &mut self.trace {
+            let cost = Cost {
+                series: series as u64,
+                steps: scope.steps.count as u64,
+                samples: scope.counts.total,
+                bytes: self.shared.budget.bytes(),
+                is_lazy,
+            };
+            trace.close(self.shared.deadline.elapsed(), cost);
+        }
     }
 
     fn untraced_flow(&mut self, scope: &mut Scope, node: &Node) -> Result<Flow<'q>> {

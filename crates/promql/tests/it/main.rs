@@ -16,6 +16,7 @@ mod native;
 mod native_steps;
 mod notes;
 mod queries;
+mod recurring;
 mod starts;
 mod sums;
 

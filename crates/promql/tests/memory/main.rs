@@ -171,6 +171,8 @@ const QUERIES: &[(&str, i64)] = &[
     ("sort_by_label_desc(one, \"i\")", 0),
     ("many * on (i) group_left (job) one", 50),
     ("one + one", 100),
+    ("one / (one + one)", 100),
+    ("rate(one[5m]) / (rate(one[5m]) + rate(one[5m]))", 50),
     ("one and on (i) many", 50),
     ("one or many", 50),
     ("one unless many", 50),
