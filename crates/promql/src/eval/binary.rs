@@ -8,7 +8,7 @@ use promql_syntax::ast::{BinaryOp, Cardinality};
 use super::matching::{Matcher, set_operation};
 use super::{Evaluator, Result, Scope, fixes_name, sort_by_labels, unexpected};
 use crate::annotations::{Annotations, Position};
-use crate::column::{Column, Scalar, Series};
+use crate::column::{ABSENT, Column, Scalar, Series};
 use crate::context::EVALUATION;
 use crate::error::QueryError;
 use crate::flow::Flow;
@@ -74,6 +74,33 @@ pub(super) fn elements(op: BinaryOp, return_bool: bool, a: f64, b: f64) -> Optio
         Some(f64::from(holds))
     } else {
         holds.then_some(a)
+    }
+}
+
+/// [`elements`] of the floats of two columns; the first is the right operand if `swapped`. Common
+/// operators each have a loop of their own.
+pub(super) fn columns(
+    op: BinaryOp,
+    return_bool: bool,
+    swapped: bool,
+    column: Column,
+    other: &Column,
+) -> Column {
+    use BinaryOp as Op;
+    let kept = |holds: bool, a: f64| if holds { a } else { ABSENT };
+    match (op, return_bool, swapped) {
+        (Op::Add, ..) => column.zip(other, |a, b| a + b),
+        (Op::Mul, ..) => column.zip(other, |a, b| a * b),
+        (Op::Sub, _, false) => column.zip(other, |a, b| a - b),
+        (Op::Div, _, false) => column.zip(other, |a, b| a / b),
+        (Op::Greater, false, false) => column.zip(other, |a, b| kept(a > b, a)),
+        (Op::Less, false, false) => column.zip(other, |a, b| kept(a < b, a)),
+        (Op::GreaterOrEqual, false, false) => column.zip(other, |a, b| kept(a >= b, a)),
+        (Op::LessOrEqual, false, false) => column.zip(other, |a, b| kept(a <= b, a)),
+        _ => column.zip(other, |many, one| {
+            let (a, b) = if swapped { (one, many) } else { (many, one) };
+            elements(op, return_bool, a, b).unwrap_or(ABSENT)
+        }),
     }
 }
 
@@ -167,7 +194,7 @@ impl<'q> Evaluator<'q> {
                 error: None,
                 notes: BTreeMap::new(),
             };
-            let matched = matcher.run(&|| self.shared.deadline.check(EVALUATION));
+            let matched = matcher.run(self.shared.pool, &|| self.shared.deadline.check(EVALUATION));
             // Which of several errors comes first hangs on the order of the series.
             if let Err(QueryError::Execution(_)) = matched
                 && !scope.ordered
@@ -246,6 +273,46 @@ impl WithScalar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::column::is_present;
+
+    #[test]
+    fn columns_are_their_elements() {
+        let values = [1.0, -0.0, 0.0, f64::NAN, f64::INFINITY, ABSENT, 2.5, -7.0];
+        let pairs = values.iter().flat_map(|&a| values.map(|b| (a, b)));
+        let (left, right): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        for op in [
+            BinaryOp::Add,
+            BinaryOp::Sub,
+            BinaryOp::Mul,
+            BinaryOp::Div,
+            BinaryOp::Mod,
+            BinaryOp::Pow,
+            BinaryOp::Atan2,
+            BinaryOp::Equal,
+            BinaryOp::NotEqual,
+            BinaryOp::Greater,
+            BinaryOp::Less,
+            BinaryOp::GreaterOrEqual,
+            BinaryOp::LessOrEqual,
+        ] {
+            for (return_bool, swapped) in
+                [(false, false), (false, true), (true, false), (true, true)]
+            {
+                let column = Column::from_steps(left.clone());
+                let other = Column::from_steps(right.clone());
+                let all = columns(op, return_bool, swapped, column, &other);
+                for (step, (&many, &one)) in left.iter().zip(&right).enumerate() {
+                    let (a, b) = if swapped { (one, many) } else { (many, one) };
+                    let both = is_present(a) && is_present(b);
+                    let expected = both.then(|| elements(op, return_bool, a, b)).flatten();
+                    let (got, expected) = (all.get(step), expected.unwrap_or(ABSENT));
+                    let same = got.to_bits() == expected.to_bits();
+                    let nan = got.is_nan() && expected.is_nan();
+                    assert!(same || nan && is_present(got) && is_present(expected));
+                }
+            }
+        }
+    }
 
     #[test]
     fn elements_are_filtered_or_told() {

@@ -6,12 +6,15 @@
 //! step. What upstream finds at the first step that goes wrong is found here group by group, so
 //! errors are gathered and the first one in upstream's order is reported.
 
+mod plain;
+
 use std::collections::{BTreeMap, HashMap};
 
 use model::{Labels, LabelsBuilder, METRIC_NAME};
 use promql_syntax::ast::{BinaryOp, Cardinality};
 
-use super::binary::{changes_metric, elements, is_trim};
+use self::plain::Plain;
+use super::binary::{changes_metric, columns, elements, is_trim};
 use super::{Result, execution};
 use crate::column::{ABSENT, Column, Series, is_metadata_label, is_present};
 use crate::error::QueryError;
@@ -228,7 +231,8 @@ struct Matched {
 impl Matcher<'_> {
     pub(super) fn run(
         mut self,
-        check: &dyn Fn() -> Result<()>,
+        pool: &rayon::ThreadPool,
+        check: &(dyn Fn() -> Result<()> + Sync),
     ) -> Result<(Vec<Series>, BTreeMap<usize, Note>)> {
         let mut signatures = Signatures::new(self.matching);
         let many_groups = signatures.all(&self.many);
@@ -241,15 +245,28 @@ impl Matcher<'_> {
         }
         let mut matched: Vec<Matched> = Vec::new();
         matched.resize_with(count, Matched::default);
+        // Who has been matched matters only if somebody else may be, or be missed.
+        let differ = self.results_differ();
+        let fills = self.fill_many().is_some();
+        let watch = |group: usize| fills || (sizes[group] > 1 && !differ);
+        let partner = |at: usize| match partners[many_groups[at]] {
+            Partners::One(one) if !watch(many_groups[at]) => Some(one),
+            _ => None,
+        };
+        let plain = self.plain_results(&partner, pool, check)?;
         let mut out = Vec::with_capacity(self.many.len());
-        for (at, &group) in many_groups.iter().enumerate() {
-            if at % 256 == 0 {
-                check()?;
+        for ((at, &group), plain) in many_groups.iter().enumerate().zip(plain) {
+            match plain {
+                Plain::Result(series) => out.push(series),
+                Plain::Nothing => {}
+                Plain::Not => {
+                    if at % 256 == 0 {
+                        check()?;
+                    }
+                    let state = watch(group).then_some(&mut matched[group]);
+                    self.one_of_many(at, &partners[group], state, &mut out);
+                }
             }
-            // Who has been matched matters only if somebody else may be, or be missed.
-            let watch = sizes[group] > 1 || self.fill_many().is_some();
-            let state = watch.then_some(&mut matched[group]);
-            self.one_of_many(at, &partners[group], state, &mut out);
         }
         if let Some(fill) = self.fill_many() {
             for (at, &group) in one_groups.iter().enumerate() {
@@ -407,14 +424,7 @@ impl Matcher<'_> {
             }
             let one = &self.one[partner];
             let other = &one.column;
-            let result = column.filter_map(|step, value| {
-                let other = other.get(step);
-                if is_present(other) {
-                    self.apply(value, other)
-                } else {
-                    None
-                }
-            });
+            let result = columns(self.op, self.return_bool, self.swapped, column, other);
             if !result.is_empty() {
                 let labels = self.result_labels(&labels, Some(&one.labels));
                 out.push(self.result(labels, result));
