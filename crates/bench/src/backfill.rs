@@ -6,7 +6,10 @@
 //! bounds memory to 8 bytes a sample of two hours.
 //!
 //! Besides what Telegraf shows, every host has a web service: requests by handler and code, and
-//! classic histograms of their durations, with a counter reset now and then.
+//! classic histograms of their durations, with a counter reset now and then. A second service of
+//! each host has native histograms, which VictoriaMetrics does not get: it has none.
+
+mod native;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +17,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail, ensure};
 use clock::ManualClock;
 use fastrand::Rng;
-use model::{Labels, LabelsBuilder};
+use model::{Histogram, Labels, LabelsBuilder};
 use promblock::{BlockWriter, Ulid, Value, WriterOptions};
 use storage::{Appender as _, Batch, GroupId, Sample, SeriesRef};
 use tsdb::{Db, Options};
 
 use crate::fleet::{FleetOptions, Host};
 use crate::import;
+use native::Service;
 
 /// Time between two samples of a series.
 pub const INTERVAL_MS: i64 = 15_000;
@@ -98,6 +102,7 @@ pub fn fill(
         })?;
         for target in &mut targets {
             target.columns.iter_mut().for_each(Vec::clear);
+            target.histograms.iter_mut().for_each(Vec::clear);
         }
     }
     db.close();
@@ -136,6 +141,9 @@ struct Target {
     phase_ms: i64,
     /// Values of the series in the current two hours.
     columns: Vec<Vec<f64>>,
+    service: Service,
+    /// The same of the service's series, whose labels come behind the others.
+    histograms: Vec<Vec<Histogram>>,
 }
 
 impl Target {
@@ -157,8 +165,13 @@ impl Target {
             let series: SeriesRef = db.series(group, labels)?;
             samples.push(Sample { series, value: 0.0 });
         }
+        let service = Service::new(host.name(), index as u64 ^ options.seed, db)?;
+        let columns = vec![Vec::new(); labels.len()];
+        labels.extend(service.labels.iter().cloned());
         Ok(Target {
-            columns: vec![Vec::new(); labels.len()],
+            histograms: vec![Vec::new(); labels.len() - columns.len()],
+            service,
+            columns,
             host,
             web,
             group,
@@ -181,7 +194,19 @@ impl Target {
         }
         let outcome = db.append(Batch::of(self.group, row_ms + self.phase_ms, &self.samples))?;
         ensure!(outcome.appended == self.samples.len(), "{outcome:?}");
-        Ok(())
+        let at_ms = row_ms + self.phase_ms;
+        self.service.scrape(db, at_ms, self.histograms.iter_mut())
+    }
+
+    /// What a series has in the current two hours.
+    fn values(&self, series: usize) -> Box<dyn Iterator<Item = Value> + '_> {
+        match self.columns.get(series) {
+            Some(column) => Box::new(column.iter().map(|&value| Value::Float(value))),
+            None => {
+                let column = self.histograms[series - self.columns.len()].iter();
+                Box::new(column.map(|one| Value::IntegerHistogram(Box::new(one.clone()))))
+            }
+        }
     }
 }
 
@@ -206,11 +231,11 @@ fn write_block(
     for &(target, series) in order {
         let target = &targets[target];
         let first_ms = from_ms + target.phase_ms;
-        let column = target.columns[series].iter().enumerate();
-        let samples = column.map(|(row, &value)| promblock::Sample {
+        let values = target.values(series).enumerate();
+        let samples = values.map(|(row, value)| promblock::Sample {
             timestamp_ms: first_ms + row as i64 * INTERVAL_MS,
             start_timestamp_ms: 0,
-            value: Value::Float(value),
+            value,
         });
         block.add_series(&target.labels[series], samples)?;
     }
@@ -325,5 +350,14 @@ mod tests {
         let mut samples = storage::Samples::default();
         found.series[7].read(0, end_ms, &mut samples).unwrap();
         assert_eq!(samples.len(), 960);
+        let name = model::Matcher::equal("__name__", "rpc_duration_seconds");
+        let found = querier.select(true, &hints, &[name]).unwrap();
+        assert_eq!(found.series.len(), 4);
+        let mut samples = storage::Samples::default();
+        found.series[3].read(0, end_ms, &mut samples).unwrap();
+        assert_eq!(
+            (samples.timestamps.len(), samples.histograms.len()),
+            (0, 960)
+        );
     }
 }

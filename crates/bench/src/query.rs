@@ -3,7 +3,7 @@
 //! All servers have the same samples: Promontory in blocks and, the last two hours, in the head;
 //! Prometheus all in blocks, which spares it a head to look through; VictoriaMetrics imported and
 //! merged. None scrapes or merges meanwhile, and the cache of answers that VictoriaMetrics has is
-//! off.
+//! off. VictoriaMetrics has no native histograms and is not asked for them.
 //!
 //! Every query meets servers that were just started, so that none pays for what another query
 //! left behind. It is asked once to see that the answers are equal (VictoriaMetrics
@@ -34,6 +34,10 @@ const QUERIES: &str = include_str!("../queries/dashboards.txt");
 
 /// How the server is called that is not compared by value.
 pub const VICTORIAMETRICS: &str = "victoriametrics";
+/// How Prometheus is called.
+const PROMETHEUS: &str = "prometheus";
+/// In every query about native histograms.
+const NATIVE_NAME: &str = "rpc_duration_seconds";
 /// Hosts whose series are 400,000.
 pub const HOSTS_FULL: usize = 428;
 /// Hours that the goals are about.
@@ -46,6 +50,9 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// Resolution of a dashboard.
 const STEP_S: i64 = 60;
 const WIDE_STEPS: i64 = 40;
+/// The kind of a range query over native histograms. Until version 3 Prometheus interpolated in their
+/// buckets and extrapolated their rates otherwise: of its answers only the series are counted.
+const NATIVE: &str = "native";
 /// How long before the end of the data queries end, about.
 const BEFORE_END_MS: i64 = 3_000;
 
@@ -142,7 +149,7 @@ async fn start(name: &str, binary: &Path, folder: &Path) -> anyhow::Result<Serve
         wait_for_health(&mut server).await?;
         return Ok(server);
     }
-    let arguments = [
+    let mut arguments = vec![
         format!("--config.file={}", folder.join("prometheus.yml").display()),
         format!("--storage.tsdb.path={}", own.display()),
         format!("--web.listen-address={address}"),
@@ -151,6 +158,9 @@ async fn start(name: &str, binary: &Path, folder: &Path) -> anyhow::Result<Serve
         "--storage.tsdb.retention.time=100y".to_owned(),
         "--log.level=warn".to_owned(),
     ];
+    if name == PROMETHEUS {
+        arguments.push("--enable-feature=native-histograms".to_owned());
+    }
     let mut server = Server::start(name, binary, &arguments, &address, &log)?;
     server.wait_ready(TIMEOUT).await?;
     Ok(server)
@@ -173,7 +183,7 @@ fn path(line: &str, end_ms: i64, hours: i64) -> anyhow::Result<String> {
     let span_s = (hours - 1) * 3600;
     let step_s = match kind {
         "instant" => return Ok(format!("/api/v1/query?query={query}&time={end}")),
-        "range" => STEP_S,
+        "range" | NATIVE => STEP_S,
         "wide" => span_s / (WIDE_STEPS - 1),
         _ => bail!("unknown kind of query: {line}"),
     };
@@ -209,6 +219,7 @@ async fn time_one(
         ensure!(at > 0 || status == 200, "{line} is answered with {body}");
         let mut answer = None;
         match status {
+            200 if server.name == VICTORIAMETRICS && line.contains(NATIVE_NAME) => {}
             200 => answer = Some(serde_json::from_str::<Value>(&body)?),
             _ => writeln!(out, "    {} refuses: {}", server.name, body.trim_end())?,
         }
@@ -253,15 +264,31 @@ async fn time_one(
     }
     let first = taken[0].answer.clone().unwrap_or_default();
     let others = servers.iter().zip(&taken).skip(1);
-    let compared = others.filter(|(server, _)| server.name != VICTORIAMETRICS);
+    let mut compared = Vec::new();
+    for (server, taken) in others {
+        let old = line.starts_with(NATIVE) && is_before_3(server).await?;
+        if server.name != VICTORIAMETRICS && !old {
+            compared.push(taken);
+        }
+    }
     let difference = compared
-        .filter_map(|(_, taken)| taken.answer.as_ref())
+        .iter()
+        .filter_map(|taken| taken.answer.as_ref())
         .find_map(|other| difference(&first, other, RELATIVE_TOLERANCE));
     Ok(QueryResult {
         query: line.to_owned(),
         costs,
         difference,
     })
+}
+
+/// Whether a Prometheus is older than version 3.
+async fn is_before_3(server: &Server) -> anyhow::Result<bool> {
+    let url = format!("{}/api/v1/status/buildinfo", server.url);
+    let (_, _, body) = get_timed(&url, TIMEOUT).await?;
+    let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+    let version = answer["data"]["version"].as_str();
+    Ok(version.is_some_and(|version| version.starts_with("2.")))
 }
 
 fn series_count(answer: &Value) -> usize {

@@ -63,7 +63,7 @@ fn description(options: &QueryOptions) -> Value {
     let names: Vec<&str> = options.servers.iter().map(|(name, _)| &**name).collect();
     json!({
         "hosts": fleet.hosts, "containers": fleet.containers, "seed": fleet.seed,
-        "hours": options.hours, "servers": names,
+        "hours": options.hours, "servers": names, "with": "native histograms",
     })
 }
 
