@@ -300,6 +300,19 @@ impl Column {
         Column::from_part(first, values)
     }
 
+    /// What `f` makes of its floats; [`ABSENT`] is nothing. As [`Column::zip`] without branches.
+    #[inline(always)]
+    pub(crate) fn each(self, f: impl Fn(f64) -> f64) -> Column {
+        let Column {
+            first, mut values, ..
+        } = self;
+        for value in &mut values {
+            let result = f(*value);
+            *value = if is_present(*value) { result } else { ABSENT };
+        }
+        Column::from_part(first, values)
+    }
+
     /// What `f` makes of its floats and those of `other` at the same steps; [`ABSENT`] is nothing.
     /// Without branches, so that several steps go at once if `f` is as simple.
     #[inline(always)]

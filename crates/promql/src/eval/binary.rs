@@ -232,7 +232,30 @@ impl WithScalar {
         if column.has_histograms() || is_trim(self.op) {
             return column.map_points(|step, point| self.point(step, point, annotations));
         }
-        column.filter_map(|step, value| self.float(step, value))
+        match self.scalar {
+            Scalar::Constant(scalar) => self.with_constant(column, scalar),
+            Scalar::Steps(_) => column.filter_map(|step, value| self.float(step, value)),
+        }
+    }
+
+    /// The floats of a column; common operators each have a loop of their own.
+    fn with_constant(&self, column: Column, scalar: f64) -> Column {
+        use BinaryOp as Op;
+        let kept = |holds: bool, value: f64| if holds { value } else { ABSENT };
+        match (self.op, self.swapped, self.return_bool) {
+            (Op::Add, ..) => column.each(|value| value + scalar),
+            (Op::Mul, ..) => column.each(|value| value * scalar),
+            (Op::Sub, false, _) => column.each(|value| value - scalar),
+            (Op::Sub, true, _) => column.each(|value| scalar - value),
+            (Op::Div, false, _) => column.each(|value| value / scalar),
+            (Op::Div, true, _) => column.each(|value| scalar / value),
+            (Op::Greater, false, false) => column.each(|value| kept(value > scalar, value)),
+            (Op::Less, false, false) => column.each(|value| kept(value < scalar, value)),
+            (Op::GreaterOrEqual, false, false) => column.each(|value| kept(value >= scalar, value)),
+            (Op::LessOrEqual, false, false) => column.each(|value| kept(value <= scalar, value)),
+            (Op::NotEqual, false, false) => column.each(|value| kept(value != scalar, value)),
+            _ => column.each(|value| self.float(0, value).unwrap_or(ABSENT)),
+        }
     }
 
     #[inline]
@@ -276,25 +299,61 @@ mod tests {
     use crate::column::is_present;
 
     #[test]
+    fn constants_do_what_they_do_to_each_element() {
+        let values = [1.0, -0.0, 0.0, f64::NAN, ABSENT, 2.5, -7.0];
+        for op in OPERATORS {
+            for (return_bool, swapped) in
+                [(false, false), (false, true), (true, false), (true, true)]
+            {
+                for scalar in [0.0, 2.5, -1.0, f64::NAN] {
+                    let with_scalar = WithScalar {
+                        op,
+                        return_bool,
+                        scalar: Scalar::Constant(scalar),
+                        swapped,
+                        position: 0..0,
+                    };
+                    let column = Column::from_steps(values.to_vec());
+                    let got = with_scalar.apply(column, &mut Annotations::default());
+                    for (step, &value) in values.iter().enumerate() {
+                        let expected = is_present(value).then(|| with_scalar.float(step, value));
+                        let expected = expected.flatten().unwrap_or(ABSENT);
+                        assert_same(got.get(step), expected);
+                    }
+                }
+            }
+        }
+    }
+
+    const OPERATORS: [BinaryOp; 13] = [
+        BinaryOp::Add,
+        BinaryOp::Sub,
+        BinaryOp::Mul,
+        BinaryOp::Div,
+        BinaryOp::Mod,
+        BinaryOp::Pow,
+        BinaryOp::Atan2,
+        BinaryOp::Equal,
+        BinaryOp::NotEqual,
+        BinaryOp::Greater,
+        BinaryOp::Less,
+        BinaryOp::GreaterOrEqual,
+        BinaryOp::LessOrEqual,
+    ];
+
+    #[track_caller]
+    fn assert_same(got: f64, expected: f64) {
+        let both_nan = got.is_nan() && expected.is_nan();
+        let same_nan = both_nan && is_present(got) == is_present(expected);
+        assert!(same_nan || got.to_bits() == expected.to_bits());
+    }
+
+    #[test]
     fn columns_are_their_elements() {
         let values = [1.0, -0.0, 0.0, f64::NAN, f64::INFINITY, ABSENT, 2.5, -7.0];
         let pairs = values.iter().flat_map(|&a| values.map(|b| (a, b)));
         let (left, right): (Vec<f64>, Vec<f64>) = pairs.unzip();
-        for op in [
-            BinaryOp::Add,
-            BinaryOp::Sub,
-            BinaryOp::Mul,
-            BinaryOp::Div,
-            BinaryOp::Mod,
-            BinaryOp::Pow,
-            BinaryOp::Atan2,
-            BinaryOp::Equal,
-            BinaryOp::NotEqual,
-            BinaryOp::Greater,
-            BinaryOp::Less,
-            BinaryOp::GreaterOrEqual,
-            BinaryOp::LessOrEqual,
-        ] {
+        for op in OPERATORS {
             for (return_bool, swapped) in
                 [(false, false), (false, true), (true, false), (true, true)]
             {
@@ -305,10 +364,7 @@ mod tests {
                     let (a, b) = if swapped { (one, many) } else { (many, one) };
                     let both = is_present(a) && is_present(b);
                     let expected = both.then(|| elements(op, return_bool, a, b)).flatten();
-                    let (got, expected) = (all.get(step), expected.unwrap_or(ABSENT));
-                    let same = got.to_bits() == expected.to_bits();
-                    let nan = got.is_nan() && expected.is_nan();
-                    assert!(same || nan && is_present(got) && is_present(expected));
+                    assert_same(all.get(step), expected.unwrap_or(ABSENT));
                 }
             }
         }
