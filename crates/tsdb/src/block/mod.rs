@@ -43,6 +43,7 @@ mod verified;
 mod write;
 mod write_histograms;
 mod write_linked;
+mod write_slices;
 
 pub use crate::histograms::{HistogramColumn, HistogramRef, TimedHistograms};
 pub use cache::PageCache;

@@ -5,7 +5,8 @@ use model::Labels;
 use super::histogram_page;
 use super::page::{MemberTimes, PageTimes};
 use super::tables::PageEntry;
-use super::write::{DataWriter, add_runs};
+use super::write::DataWriter;
+use super::write_slices::add_runs;
 use super::{BlockError, GroupInput, HistogramColumn, SeriesInput, Times};
 
 /// Columns of a page, about: a reader of one series unpacks what all of them share.

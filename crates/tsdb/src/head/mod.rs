@@ -33,6 +33,7 @@ mod selecting;
 mod series;
 mod sides;
 mod starts;
+mod truncate;
 mod zeros;
 
 use std::collections::BTreeMap;
