@@ -22,7 +22,7 @@ use storage::{Querier, SelectHints, StorageError};
 use self::notes::Noter;
 use self::recurring::Recurring;
 use crate::annotations::{Annotations, Position};
-use crate::column::{Column, Scalar, Series, Steps, is_metadata_label, labels_bytes};
+use crate::column::{Column, Scalar, Series, Steps, is_metadata_label, is_present, labels_bytes};
 use crate::context::{Budget, Charge, Counts, Deadline, EVALUATION};
 use crate::error::QueryError;
 use crate::flow::{Flow, Map, SeriesSet, Source, Stored};
@@ -453,6 +453,12 @@ impl<'q> Evaluator<'q> {
         let mut first = self.first_step(scope);
         let mut set = self.series(&mut first, inner)?;
         self.repeat_counts(scope, &first);
+        // Where series of the same labels were merged there may be a float and a histogram. What is
+        // not repeated keeps both.
+        let has_both = |s: &Series| s.column.has_histograms() && is_present(s.column.get(0));
+        if set.series.iter().any(has_both) {
+            return Err(execution("unexpected number of samples"));
+        }
         if count > 1 {
             for series in &mut set.series {
                 let size = series.column.size_in_samples();
@@ -542,13 +548,13 @@ impl<'q> Evaluator<'q> {
                 let mut several = vec![false; steps.count];
                 self.drain(scope, &flow, |_, column| {
                     for (step, value) in column.iter() {
-                        several[step] |= crate::column::is_present(values[step]);
+                        several[step] |= is_present(values[step]);
                         values[step] = value;
                     }
                     Ok(())
                 })?;
                 for (value, several) in values.iter_mut().zip(several) {
-                    if several || !crate::column::is_present(*value) {
+                    if several || !is_present(*value) {
                         *value = f64::NAN;
                     }
                 }

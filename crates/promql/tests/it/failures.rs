@@ -50,6 +50,22 @@ fn matching_errors_name_the_series() {
 }
 
 #[test]
+fn what_is_repeated_has_one_value() {
+    let b = bench(&[
+        r#"m{y="a"} 1 1"#,
+        r#"m{y="b"} {{schema:0 sum:5 count:7 buckets:[1 2 3 1]}}x1"#,
+    ]);
+    let merged = r#"label_replace(m @ 0, "y", "", "le", "(.*)")"#;
+    b.over((0, 1), merged, "error: unexpected number of samples");
+    b.over((0, 0), merged, "error: unexpected number of samples");
+    assert!(
+        b.range(r#"label_replace(m, "y", "", "le", "(.*)")"#, 0, 1)
+            .is_ok()
+    );
+    assert!(b.range("m @ 0", 0, 1).is_ok());
+}
+
+#[test]
 fn bad_parameters_are_told() {
     let b = bench(&["m 1 2 3"]);
     for (query, expected) in [
