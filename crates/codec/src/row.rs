@@ -105,9 +105,37 @@ pub fn take_value(reader: &mut Reader<'_>, base: u64) -> Result<u64, DecodeError
     Ok(base ^ u64::from_le_bytes(xor))
 }
 
+/// Where the value after so many ends begins in `bytes`.
 #[inline]
-fn skip_value(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-    take_value(reader, 0).map(|_| ())
+fn skip_values(bytes: &[u8], count: u32) -> Result<usize, DecodeError> {
+    let mut at = 0;
+    for _ in 0..count {
+        let rest = bytes.get(at..).ok_or(DecodeError("length"))?;
+        let first = *rest.first().ok_or(DecodeError("length"))?;
+        at += if first & 1 == 0 {
+            match rest.first_chunk::<8>() {
+                // The first byte that no other one follows; a varint of nine or ten is rare.
+                Some(eight) if ends_in(*eight) != 0 => {
+                    ends_in(*eight).trailing_zeros() as usize / 8 + 1
+                }
+                _ => {
+                    let mut reader = Reader::new(rest);
+                    reader.varint()?;
+                    rest.len() - reader.rest().len()
+                }
+            }
+        } else {
+            let (lead, trail) = (usize::from(first >> 1 & 7), usize::from(first >> 4 & 7));
+            let count = 8usize.checked_sub(lead + trail);
+            1 + count.ok_or(DecodeError("value"))?
+        };
+    }
+    Ok(at)
+}
+
+/// The highest bit of each of eight bytes that is the last one of a varint.
+fn ends_in(eight: [u8; 8]) -> u64 {
+    !u64::from_le_bytes(eight) & 0x8080_8080_8080_8080
 }
 
 /// Appends the row to `out`. `base` may be shorter: what it lacks counts as zero.
@@ -238,7 +266,9 @@ impl<'a> Row<'a> {
                 let full = Bits(reader.take(count.div_ceil(8))?);
                 let (bits, extra) = (8 * live.0.len(), full.0.iter().zip(live.0));
                 // Bits behind the last word, or words that are full and not there.
-                let stray = (count..bits).any(|word| live.has(word) || full.has(word));
+                let last = live.0.last().zip(full.0.last());
+                let behind = !(mask(8 - (bits - count) as u32) as u8);
+                let stray = last.is_some_and(|(live, full)| (live | full) & behind != 0);
                 if stray || extra.into_iter().any(|(full, live)| full & !live != 0) {
                     return Err(DecodeError("row words"));
                 }
@@ -321,9 +351,8 @@ impl<'a> Row<'a> {
         if changed >> bit & 1 == 0 {
             return Ok(Some(old));
         }
-        for _ in 0..(changed & mask(bit as u32)).count_ones() {
-            skip_value(&mut reader)?;
-        }
+        let before = (changed & mask(bit as u32)).count_ones();
+        reader.take(skip_values(reader.rest(), before)?)?;
         take_value(&mut reader, old).map(Some)
     }
 

@@ -371,7 +371,9 @@ fn chunk_file_has(path: &Path, want: &Dump) {
         for slot in 0..head.slots {
             let mut read = Samples::default();
             let all = (i64::MIN, i64::MAX);
-            head.read(&bytes, slot, &times, all, &mut read).unwrap();
+            let mut scratch = codec::floats::DecodeScratch::default();
+            head.read(&bytes, slot, &times, all, &mut scratch, &mut read)
+                .unwrap();
             let values = read.values.iter().map(|value| value.to_bits());
             samples.extend(read.timestamps.into_iter().zip(values));
         }

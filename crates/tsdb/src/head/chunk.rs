@@ -372,6 +372,7 @@ impl ChunkHead {
         slot: usize,
         times: &[i64],
         (min_ms, max_ms): (i64, i64),
+        scratch: &mut floats::DecodeScratch,
         out: &mut Samples,
     ) -> Result<(), DecodeError> {
         let (present, values) = self.column(bytes, slot)?;
@@ -379,14 +380,8 @@ impl ChunkHead {
             return Ok(());
         }
         let count = present.count_ones() as usize;
-        let mut scratch = floats::DecodeScratch::default();
         let start = out.values.len();
-        floats::decode(
-            &mut Reader::new(values),
-            count,
-            &mut scratch,
-            &mut out.values,
-        )?;
+        floats::decode(&mut Reader::new(values), count, scratch, &mut out.values)?;
         if count == self.rows {
             out.timestamps.extend_from_slice(times);
         } else {
@@ -553,7 +548,9 @@ mod tests {
         for slot in 0..slots + 2 {
             let mut samples = Samples::default();
             let range = (15_000, 15_000 * 60);
-            head.read(&out, slot, &times, range, &mut samples).unwrap();
+            let mut scratch = floats::DecodeScratch::default();
+            head.read(&out, slot, &times, range, &mut scratch, &mut samples)
+                .unwrap();
             let want: Vec<_> = (0..grid.len())
                 .filter(|&at| (range.0..=range.1).contains(&times[at]))
                 .filter_map(|at| Some((times[at], (*grid[at].get(slot)?)?)))
@@ -606,7 +603,9 @@ mod tests {
                     continue;
                 };
                 for slot in 0..40 {
-                    let _ = head.read(&bytes, slot, &times, (0, 1), &mut Samples::default());
+                    let mut scratch = floats::DecodeScratch::default();
+                    let out = &mut Samples::default();
+                    let _ = head.read(&bytes, slot, &times, (0, 1), &mut scratch, out);
                     let _ = head.side(&bytes, slot as u32);
                 }
             }

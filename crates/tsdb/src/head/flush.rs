@@ -287,7 +287,10 @@ impl Piece {
         } = self;
         let ends = (*range.start(), *range.end());
         let from = (Mark::of(rows), Mark::of(own));
-        chunk.head.read(bytes, slot as usize, times, ends, rows)?;
+        let mut scratch = codec::floats::DecodeScratch::default();
+        chunk
+            .head
+            .read(bytes, slot as usize, times, ends, &mut scratch, rows)?;
         if chunk.head.side_count > 0 {
             let side = chunk.head.side(bytes, slot)?;
             let samples = side.times.into_iter().zip(side.values);

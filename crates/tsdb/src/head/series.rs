@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use codec::DecodeError;
+use codec::floats::DecodeScratch;
 use codec::row;
 use model::Labels;
 use storage::{Points, Samples, Series, StorageError};
@@ -85,6 +86,7 @@ impl HeadSeries {
             ..
         } = &self.view.view;
         let max_ms = max_ms.min(*sealed_max_ms);
+        let mut scratch = DecodeScratch::default();
         for (chunk, times) in chunks.iter().zip(&self.view.times) {
             let head = &chunk.chunk.head;
             if head.min_ms > max_ms || head.max_ms < min_ms {
@@ -93,7 +95,16 @@ impl HeadSeries {
             let times = times.get_or_init(|| head.times(&chunk.bytes)).as_ref();
             let times = times.map_err(|error| *error)?;
             let from = Mark::of(out);
-            read_chunk(head, &chunk.bytes, self.slot, times, (min_ms, max_ms), out)?;
+            let range = (min_ms, max_ms);
+            read_chunk(
+                head,
+                &chunk.bytes,
+                self.slot,
+                times,
+                range,
+                &mut scratch,
+                out,
+            )?;
             merge_tail(out, from);
         }
         Ok(())
@@ -205,10 +216,11 @@ fn read_chunk(
     slot: u32,
     times: &[i64],
     range: (i64, i64),
+    scratch: &mut DecodeScratch,
     out: &mut Samples,
 ) -> Result<(), DecodeError> {
     let from = Mark::of(out);
-    head.read(bytes, slot as usize, times, range, out)?;
+    head.read(bytes, slot as usize, times, range, scratch, out)?;
     if head.side_count > 0 {
         let side = head.side(bytes, slot)?;
         add(side.times.into_iter().zip(side.values), range, out);

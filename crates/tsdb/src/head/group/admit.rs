@@ -321,9 +321,15 @@ fn newest_in(chunk: &Chunk, slot: u32, files: &ChunkFiles) -> Option<Newest> {
     let times = chunk.head.times(&bytes).ok()?;
     let mut samples = storage::Samples::default();
     let all = (i64::MIN, i64::MAX);
-    let read = chunk
-        .head
-        .read(&bytes, slot as usize, &times, all, &mut samples);
+    let mut scratch = codec::floats::DecodeScratch::default();
+    let read = chunk.head.read(
+        &bytes,
+        slot as usize,
+        &times,
+        all,
+        &mut scratch,
+        &mut samples,
+    );
     read.ok()?;
     let side = chunk.head.side(&bytes, slot).ok()?;
     let last = |times: &[i64], values: &[f64]| {

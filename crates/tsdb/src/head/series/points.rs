@@ -73,7 +73,16 @@ impl HeadSeries {
             let asked = head.max_ms.saturating_sub(head.min_ms) / points.step_ms.max(1);
             let is_dense = asked.saturating_mul(PICKED_DIVISOR) > head.rows as i64;
             if head.side_count > 0 || is_dense && !points.presence_only {
-                read_chunk(head, &chunk.bytes, self.slot, times, (min_ms, max_ms), out)?;
+                let range = (min_ms, max_ms);
+                read_chunk(
+                    head,
+                    &chunk.bytes,
+                    self.slot,
+                    times,
+                    range,
+                    &mut scratch,
+                    out,
+                )?;
             } else {
                 let seen = &times[..times.partition_point(|&ms| ms <= max_ms)];
                 let picked = shared.picked[at].get_or_init(|| Picked {
