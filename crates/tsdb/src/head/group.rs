@@ -12,20 +12,23 @@
 mod admit;
 mod admit_wide;
 pub(crate) mod late;
+mod publish;
+mod replayed;
 mod slots;
 mod span;
 
 use std::sync::Arc;
 
 use codec::row;
-use codec::varint::Reader;
 use model::Labels;
 
 pub(crate) use admit::{Check, Taken};
-use late::{LateSamples, LateValue};
+use late::LateSamples;
+pub(crate) use publish::Prepared;
+pub(crate) use replayed::Replay;
 use slots::SpareSlots;
 pub(crate) use slots::{group_and_key, group_and_slot, reference};
-use span::{Span, seconds_after, seconds_before};
+use span::Span;
 
 use super::chunk::{self, ChunkHead, OpenRow};
 use super::chunk_files::{Chunk, ChunkBytes, ChunkFiles};
@@ -35,15 +38,12 @@ use super::limits::NewSeries;
 use super::memory::ARC_BYTES;
 use super::sides::Sides;
 use super::starts::Starts;
-use crate::histograms::{OwnedHistogram, item};
 use crate::steps::Steps;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU32;
 use crate::tombstones::Tombstones;
 use crate::wal::compressed::Compressor;
 use crate::wal::frame;
-use crate::wal::record::wide::{self, Item, Wide};
-use crate::wal::record::{self, Part, Shape, Timed};
 
 /// Index id of a slot whose series is not in the head any more.
 pub(crate) const GONE: u32 = u32::MAX;
@@ -177,276 +177,7 @@ pub(crate) struct Scratch {
     row: Vec<u8>,
 }
 
-/// What parts of the log are replayed with.
-#[derive(Debug)]
-pub(crate) struct Replay<'a> {
-    /// The part's group.
-    pub(crate) group: u32,
-    /// The segment that is being read.
-    pub(crate) segment: u64,
-    /// Samples before it are in blocks.
-    pub(crate) valid_ms: i64,
-    pub(crate) files: &'a ChunkFiles,
-    pub(crate) scratch: &'a mut Scratch,
-}
-
-/// Where a checked part lies in the frame.
-#[derive(Debug, Default)]
-pub(crate) struct Prepared {
-    sequence: u64,
-    base: u64,
-    row: std::ops::Range<usize>,
-    /// For each histogram in order, whether it stands on the one before.
-    chained: Vec<bool>,
-}
-
-impl Prepared {
-    /// Whether rows to come build on this part's row.
-    pub(crate) fn is_base(&self) -> bool {
-        self.base == self.sequence && !self.row.is_empty()
-    }
-}
-
 impl State {
-    /// Writes what was taken as a part of a batch's frame.
-    pub(crate) fn put_part(
-        &self,
-        id: u32,
-        at_ms: i64,
-        taken: &Taken,
-        shape: Shape,
-        out: &mut Vec<u8>,
-    ) -> Prepared {
-        let sequence = self.sequence + 1;
-        let continues = taken.row_count > 0 && !self.rows.is_empty();
-        let (base, against) = match continues {
-            true => (self.base_sequence, &self.base[..]),
-            false => (sequence, &[][..]),
-        };
-        record::put_part(out, id, sequence, base, at_ms);
-        let length_at = out.len();
-        out.extend_from_slice(&[0; 4]);
-        let row_at = out.len();
-        if taken.row_count > 0 {
-            row::encode(&taken.values, against, out);
-        }
-        let row = row_at..out.len();
-        out[length_at..row_at].copy_from_slice(&(row.len() as u32).to_le_bytes());
-        record::put_timed(out, at_ms, &taken.timed);
-        if shape >= Shape::Late {
-            record::put_timed(out, at_ms, &taken.late);
-        }
-        let mut chained = Vec::new();
-        if shape == Shape::Wide {
-            self.put_wide(sequence, at_ms, taken, &mut chained, out);
-        }
-        Prepared {
-            sequence,
-            base,
-            row,
-            chained,
-        }
-    }
-
-    /// Writes the histograms and starts of a part; `chained` says of each histogram in order
-    /// whether it stands on the one before.
-    fn put_wide(
-        &self,
-        sequence: u64,
-        at_ms: i64,
-        taken: &Taken,
-        chained: &mut Vec<bool>,
-        out: &mut Vec<u8>,
-    ) {
-        // Items first, since they are referred to.
-        let mut bytes = Vec::new();
-        let mut ends = Vec::new();
-        let mut backs = Vec::new();
-        for histogram in &taken.histograms {
-            let base = self.histograms.chain(histogram.slot);
-            let base = base.filter(|_| !histogram.again && self.open_from.is_some());
-            let from = bytes.len();
-            let before = base.map(|(_, before)| (&before.layout, &*before.words));
-            item::put(&mut bytes, before, taken.histogram(histogram));
-            let stands = !item::is_anchor(&bytes[from..]);
-            let back = base.map_or(0, |(number, _)| sequence - number);
-            backs.push(if stands { back } else { 0 });
-            chained.push(stands);
-            ends.push(bytes.len());
-        }
-        for histogram in &taken.late_histograms {
-            item::put(&mut bytes, None, taken.histogram(histogram));
-            ends.push(bytes.len());
-        }
-        let all = taken.histograms.iter().chain(&taken.late_histograms);
-        let items = all.enumerate().map(|(at, histogram)| Item {
-            slot: histogram.slot,
-            at_ms: histogram.at_ms,
-            back: backs.get(at).copied().unwrap_or(0),
-            bytes: &bytes[at.checked_sub(1).map_or(0, |before| ends[before])..ends[at]],
-            start_ms: histogram.start_ms,
-        });
-        let mut histograms: Vec<Item<'_>> = items.collect();
-        let late = histograms.split_off(taken.histograms.len());
-        let starts = taken.starts.clone();
-        let wide = Wide {
-            histograms,
-            late,
-            starts,
-        };
-        wide::put(out, at_ms, &taken.late, &wide);
-    }
-
-    /// Leaves out the number of a batch that was refused and may be in the log nevertheless.
-    pub(crate) fn skip_sequence(&mut self) {
-        self.sequence += 1;
-        self.histograms.break_chains();
-    }
-
-    /// Whether what is to come stands on what was taken: the first after sealing, or a change of
-    /// what is kept by changes only.
-    pub(crate) fn builds_on(&self, taken: &Taken, prepared: &Prepared) -> bool {
-        let begins = self.open_from.is_none() && !taken.histograms.is_empty();
-        prepared.is_base() || begins || !taken.starts.is_empty()
-    }
-
-    /// Lets queries see a part that the log has.
-    pub(crate) fn publish(
-        &mut self,
-        at_ms: i64,
-        taken: &Taken,
-        prepared: &Prepared,
-        scratch: &mut Scratch,
-        epoch: u64,
-        segment: u64,
-    ) {
-        self.sequence = self.sequence.max(prepared.sequence);
-        if self.open_from.is_none() {
-            // What replay has found of batches in blocks.
-            self.starts.seal();
-        }
-        for sample in &taken.late {
-            self.add_late(*sample, (prepared.sequence, epoch));
-        }
-        for histogram in &taken.late_histograms {
-            let value = LateValue::Histogram(Arc::new(taken.owned(histogram)));
-            let sample = (histogram.at_ms, value);
-            let number = (prepared.sequence, epoch);
-            self.late
-                .add(histogram.slot, sample, histogram.start_ms, number);
-        }
-        if taken.is_in_order() {
-            self.begin_batch(prepared.sequence, segment, at_ms);
-        }
-        if taken.row_count > 0 {
-            if prepared.is_base() {
-                self.begin_rows(&taken.values, prepared.sequence, at_ms, epoch, scratch);
-            } else {
-                let bytes = Arc::from(&scratch.frame[prepared.row.clone()]);
-                self.rows.push(Row {
-                    at_ms,
-                    epoch,
-                    bytes,
-                });
-            }
-            self.span_row(at_ms, &taken.values.present);
-        }
-        for sample in &taken.timed {
-            self.add_side(*sample, epoch);
-        }
-        for (histogram, &chained) in taken.histograms.iter().zip(&prepared.chained) {
-            let (slot, at_ms) = (histogram.slot, histogram.at_ms);
-            let number = (prepared.sequence, chained);
-            let owned = taken.owned(histogram);
-            self.add_histogram(slot, at_ms, number, Some(epoch), owned);
-        }
-        for step in &taken.starts {
-            self.starts.push(*step);
-        }
-    }
-
-    fn add_late(&mut self, sample: Timed, number: (u64, u64)) {
-        let value = (sample.at_ms, LateValue::Float(sample.bits));
-        self.late.add(sample.slot, value, sample.start_ms, number);
-    }
-
-    fn add_histogram(
-        &mut self,
-        slot: u32,
-        at_ms: i64,
-        number: (u64, bool),
-        epoch: Option<u64>,
-        histogram: OwnedHistogram,
-    ) {
-        self.histograms.push(slot, at_ms, number, epoch, histogram);
-        self.max_ms = self.max_ms.max(at_ms);
-        if let Some(span) = self
-            .spans
-            .get_mut(slot as usize)
-            .filter(|_| epoch.is_some())
-        {
-            span.add_ms(at_ms);
-        }
-    }
-
-    fn begin_batch(&mut self, sequence: u64, segment: u64, at_ms: i64) {
-        self.sequence = self.sequence.max(sequence);
-        self.open_from.get_or_insert((sequence, segment));
-        self.last_batch_ms = self.last_batch_ms.max(at_ms);
-    }
-
-    /// The first row after sealing is the base of those that follow.
-    fn begin_rows(
-        &mut self,
-        values: &row::Values,
-        sequence: u64,
-        at_ms: i64,
-        epoch: u64,
-        scratch: &mut Scratch,
-    ) {
-        self.base = Arc::from(&values.bits[..]);
-        self.base_sequence = sequence;
-        scratch.row.clear();
-        row::encode(values, &self.base, &mut scratch.row);
-        let bytes = Arc::from(&scratch.row[..]);
-        self.rows.push(Row {
-            at_ms,
-            epoch,
-            bytes,
-        });
-    }
-
-    fn span_row(&mut self, at_ms: i64, present: &[u64]) {
-        self.max_ms = self.max_ms.max(at_ms);
-        let (first_s, last_s) = (seconds_before(at_ms), seconds_after(at_ms));
-        for (spans, &word) in self.spans.chunks_mut(64).zip(present) {
-            if word == u64::MAX {
-                spans.iter_mut().for_each(|span| span.add(first_s, last_s));
-                continue;
-            }
-            let mut left = word;
-            while left != 0 {
-                let bit = left.trailing_zeros() as usize;
-                left &= left - 1;
-                if let Some(span) = spans.get_mut(bit) {
-                    span.add(first_s, last_s);
-                }
-            }
-        }
-    }
-
-    fn add_side(&mut self, sample: Timed, epoch: u64) {
-        let Timed {
-            slot, at_ms, bits, ..
-        } = sample;
-        self.sides.push(slot, at_ms, bits, epoch);
-        self.side_count += 1;
-        self.max_ms = self.max_ms.max(at_ms);
-        if let Some(span) = self.spans.get_mut(slot as usize) {
-            span.add_ms(at_ms);
-        }
-    }
-
     /// Whether the open rows are to be sealed before a row at `at_ms` comes: blocks begin at
     /// multiples of `range_ms`, and no chunk's rows lie in two.
     pub(crate) fn crosses(&self, at_ms: i64, range_ms: i64) -> bool {
@@ -568,204 +299,10 @@ impl State {
         Ok(())
     }
 
-    /// Takes a part from the log. False if it cannot be understood without records that are lost.
-    pub(crate) fn replay(&mut self, part: &Part<'_>, of: &mut Replay<'_>) -> bool {
-        // A checkpoint's late samples are of no batch.
-        if part.sequence == 0 || part.sequence > self.replayed {
-            self.replay_late(part);
-        }
-        let sealed = self.chunks.iter().rev().any(|chunk| {
-            let (first, last) = chunk.head.sequences;
-            (first..=last).contains(&part.sequence)
-        });
-        if part.sequence <= self.replayed {
-            return true;
-        }
-        self.replayed = part.sequence;
-        if sealed {
-            if self.open_from.is_none() {
-                self.starts.seal();
-            }
-            for step in &part.wide.starts {
-                self.starts.carry(*step);
-            }
-            return true;
-        }
-        // What is sealed on the way to this part must not claim to hold it.
-        let complete = part.row.is_empty() || self.replay_row(part, of);
-        self.sequence = self.sequence.max(part.sequence);
-        // What is in blocks does not come back.
-        for sample in part.timed.iter().filter(|s| s.at_ms >= of.valid_ms) {
-            self.begin_batch(part.sequence, of.segment, part.at_ms);
-            self.add_side(*sample, 0);
-        }
-        complete & self.replay_wide(part, of)
-    }
-
-    fn replay_row(&mut self, part: &Part<'_>, of: &mut Replay<'_>) -> bool {
-        let is_base = part.base == part.sequence;
-        if is_base && !self.rows.is_empty() {
-            self.seal(of.group, u64::MAX, of.files, of.scratch);
-        }
-        let Ok(row) = row::Row::new(part.row) else {
-            return false;
-        };
-        if self.rows.len() == chunk::ROWS_MAX {
-            return false;
-        }
-        // Slots whose definition is lost stay without a series.
-        while self.series.len() < row.slots() {
-            self.add_slot(GONE);
-            self.gone += 1;
-        }
-        let at_ms = part.at_ms;
-        let mut values = row::Values::default();
-        if is_base {
-            values.reset(row.slots());
-            let set = |slot, bits| values.set(slot, bits);
-            if row.for_each(&[], set).is_err() {
-                return false;
-            }
-            self.base = Arc::from(&values.bits[..]);
-            self.base_sequence = part.sequence;
-        } else if part.base != self.base_sequence || row.for_each(&self.base, |_, _| {}).is_err() {
-            return false;
-        }
-        if at_ms < of.valid_ms {
-            return true;
-        }
-        self.begin_batch(part.sequence, of.segment, at_ms);
-        if is_base {
-            self.begin_rows(&values, part.sequence, at_ms, 0, of.scratch);
-        } else {
-            let bytes = Arc::from(part.row);
-            let epoch = 0;
-            self.rows.push(Row {
-                at_ms,
-                epoch,
-                bytes,
-            });
-        }
-        let words = row.slots().div_ceil(64);
-        let present: Vec<u64> = (0..words).map(|word| row.present_word(word)).collect();
-        self.span_row(at_ms, &present);
-        true
-    }
-
-    fn replay_late(&mut self, part: &Part<'_>) {
-        for sample in &part.late {
-            self.add_late(*sample, (part.sequence, 0));
-        }
-        for late in &part.wide.late {
-            let mut reader = Reader::new(late.bytes);
-            let (mut layout, mut words) = (None, Vec::new());
-            if let (Ok(hint), Some(layout)) = (
-                item::take(&mut reader, &mut layout, &mut words),
-                layout.take(),
-            ) {
-                let words = words.into();
-                let value = LateValue::Histogram(Arc::new(OwnedHistogram {
-                    layout,
-                    hint,
-                    words,
-                }));
-                let sample = (late.at_ms, value);
-                self.late
-                    .add(late.slot, sample, late.start_ms, (part.sequence, 0));
-            }
-        }
-    }
-
-    fn replay_wide(&mut self, part: &Part<'_>, of: &Replay<'_>) -> bool {
-        let Wide {
-            histograms, starts, ..
-        } = &part.wide;
-        if histograms.is_empty() && starts.is_empty() {
-            return true;
-        }
-        let mut at_ms = histograms.iter().map(|found| found.at_ms);
-        if at_ms.any(|ms| ms >= of.valid_ms) {
-            self.begin_batch(part.sequence, of.segment, part.at_ms);
-        } else {
-            self.wide_from.get_or_insert(of.segment);
-        }
-        let mut complete = true;
-        for found in histograms {
-            let base = match found.back {
-                0 => None,
-                back => {
-                    let number = part.sequence.checked_sub(back);
-                    number.and_then(|number| self.histograms.base(found.slot, number))
-                }
-            };
-            let mut layout = base.map(|base| Arc::clone(&base.layout));
-            let mut words = base.map_or(Vec::new(), |base| base.words.to_vec());
-            let hint = item::take(&mut Reader::new(found.bytes), &mut layout, &mut words);
-            let (Ok(hint), Some(layout)) = (hint, layout) else {
-                complete = false;
-                continue;
-            };
-            let words = words.into();
-            let histogram = OwnedHistogram {
-                layout,
-                hint,
-                words,
-            };
-            let number = (part.sequence, found.back > 0);
-            let epoch = (found.at_ms >= of.valid_ms).then_some(0);
-            self.add_histogram(found.slot, found.at_ms, number, epoch, histogram);
-        }
-        for step in starts {
-            self.starts.push(*step);
-        }
-        complete
-    }
-
     /// Gives the memory that reading chunks took back to the system.
     pub(crate) fn release_chunks(&self, files: &ChunkFiles) {
         let bytes = self.chunks.iter().map(|chunk| files.bytes(chunk));
         bytes.flatten().for_each(|bytes| bytes.release());
-    }
-
-    /// Forgets what replay knows of histograms that have newer ones in chunks; those are recalled
-    /// when they are asked for.
-    pub(crate) fn forget_overtaken(&mut self) {
-        let wide = self.chunks.iter().filter(|chunk| chunk.head.has_extras());
-        if let Some(sequence) = wide.map(|chunk| chunk.head.sequences.1).max() {
-            self.histograms.forget_until(sequence);
-        }
-    }
-
-    /// Spans of what is in chunks, after they were found on disk.
-    pub(crate) fn span_chunks(&mut self, files: &ChunkFiles) -> Result<(), codec::DecodeError> {
-        for chunk in &self.chunks {
-            let Ok(bytes) = files.bytes(chunk) else {
-                return Err(codec::DecodeError("chunk file"));
-            };
-            let times = chunk.head.times(&bytes)?;
-            for (slot, span) in self.spans.iter_mut().enumerate() {
-                let present = chunk.head.present(&bytes, slot)?;
-                if present != 0 {
-                    let (first, last) = (present.trailing_zeros(), 127 - present.leading_zeros());
-                    span.add_ms(times[first as usize]);
-                    span.add_ms(times[last as usize]);
-                }
-            }
-            chunk.head.for_each_side(&bytes, None, |slot, side| {
-                if let Some(span) = self.spans.get_mut(slot as usize) {
-                    side.times.iter().for_each(|&t| span.add_ms(t));
-                }
-            })?;
-            if let Some(extras) = chunk.head.extras(&bytes)? {
-                extras.for_each_column(|slot, column| {
-                    if let Some(span) = self.spans.get_mut(slot as usize) {
-                        column.times.iter().for_each(|&t| span.add_ms(t));
-                    }
-                })?;
-            }
-            bytes.release();
-        }
-        Ok(())
     }
 
     /// What the next new series is called by in references; `None` if there is no slot for it.
