@@ -48,10 +48,10 @@ impl ForwardPages {
         for _ in 0..count {
             firsts.push(first);
             offsets.push(offset);
-            // At most 2^32 pages of 64 series: no sum that matters wraps.
             let series = reader.count(PAGE_SERIES_MAX)? as u32;
             first = first.checked_add(series).ok_or(DecodeError("series"))?;
-            offset += reader.count(u32::MAX as usize)? as u64;
+            let size = reader.count(u32::MAX as usize)? as u64;
+            offset = offset.checked_add(size).ok_or(DecodeError("offset"))?;
             if series == 0 {
                 return Err(DecodeError("series"));
             }

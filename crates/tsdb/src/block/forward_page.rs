@@ -22,6 +22,8 @@ pub(super) const PAGE_SERIES_GOOD: usize = 16;
 const PAGE_NAMES_MAX: usize = 128;
 /// A rank, and one number for none.
 const BITS_MAX: u8 = 33;
+/// Far more than a row has: no writer makes rows of a million names.
+const ROW_BITS_MAX: u32 = u32::MAX / PAGE_SERIES_MAX as u32;
 /// Longer lists are not worth looking for.
 const LIST_MAX: usize = PAGE_SERIES_MAX / 2;
 /// A cell of a series without the label.
@@ -70,7 +72,10 @@ impl<'a> Page<'a> {
             if !is_next || name as usize >= names || bits > BITS_MAX {
                 return Err(DecodeError("column"));
             }
-            self.row_bits += u32::from(bits);
+            let row_bits = self.row_bits + u32::from(bits);
+            self.row_bits = Some(row_bits)
+                .filter(|bits| *bits <= ROW_BITS_MAX)
+                .ok_or(DecodeError("columns"))?;
             self.columns.push(Column {
                 name,
                 bits,
@@ -330,4 +335,48 @@ fn distinct(ranks: impl Iterator<Item = u64>) -> Option<Vec<u64>> {
         }
     }
     Some(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_bytes_do_not_panic() {
+        let mut builder = PageBuilder::default();
+        for at in 0..40 {
+            let few = 3 + at % 2 * 1_000;
+            let pairs = [(1, at), (3, few), (200, 7)];
+            builder.push(&pairs[..3 - (at % 5 == 0) as usize]);
+        }
+        let (rows, ranks) = builder.encode();
+        let (rows, ranks) = (rows.to_vec(), ranks.to_vec());
+        let open = |rows: &[u8], ranks: &[u8]| -> Result<Vec<(u32, u32)>, DecodeError> {
+            let mut page = Page::default();
+            page.read_rows(&mut Reader::new(rows), 40, 201)?;
+            page.read_ranks(&mut Reader::new(ranks), |_| 1_004)?;
+            let (mut all, mut pairs) = (Vec::new(), Vec::new());
+            for at in 0..40 {
+                page.read(at, &mut pairs)?;
+                all.extend_from_slice(&pairs);
+            }
+            page.read_column(3, 40, |_, _| ())?;
+            Ok(all)
+        };
+        assert_eq!(open(&rows, &ranks).unwrap().len(), 40 * 3 - 8);
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..20_000 {
+            let (mut rows, mut ranks) = (rows.clone(), ranks.clone());
+            for bytes in [&mut rows, &mut ranks] {
+                for _ in 0..random.usize(..3) {
+                    let at = random.usize(..bytes.len());
+                    bytes[at] = random.u8(..);
+                }
+                bytes.truncate(bytes.len() - random.usize(..2));
+            }
+            if let Ok(all) = open(&rows, &ranks) {
+                assert!(all.iter().all(|&(name, rank)| name < 201 && rank < 1_004));
+            }
+        }
+    }
 }

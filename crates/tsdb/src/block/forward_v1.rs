@@ -45,7 +45,8 @@ impl WideForward {
         for _ in 0..(series_count as usize).div_ceil(PAGE_SERIES) {
             let size = reader.count(u32::MAX as usize)? as u32;
             forward.pages.push((forward.end, size));
-            forward.end += u64::from(size);
+            let end = forward.end.checked_add(u64::from(size));
+            forward.end = end.ok_or(DecodeError("offset"))?;
         }
         Ok(forward)
     }
