@@ -16,8 +16,8 @@ mod stretch;
 use storage::Points;
 
 use self::lanes::{
-    LANES, Places, average, averages, regression, regressions, sum, totals, variance, variances,
-    whole_sums,
+    LANES, Places, average, averages, largest_of_one_sign, regression, regressions, sum, totals,
+    variance, variances, whole_sums,
 };
 use self::starts::Counted;
 use self::stretch::Stretch;
@@ -415,23 +415,25 @@ impl<'a> Walk<'a> {
             F::Irate => self.last_two(true),
             F::Idelta => self.last_two(false),
             F::Deriv => {
+                let largest = largest_of_one_sign(self.values);
                 let at_ms = |w: &Window<'_>| w.own_times()[0];
                 self.side_by_side(
                     |four| {
-                        let lines = regressions(four, four.map(at_ms), &mut places)?;
+                        let lines = regressions(four, four.map(at_ms), &mut places, largest)?;
                         Some(lines.map(|(slope, _)| slope))
                     },
                     |w| (w.count() >= 2).then(|| regression(w, at_ms(w)).0),
                 )
             }
             F::PredictLinear => {
+                let largest = largest_of_one_sign(self.values);
                 let at_ms = |w: &Window<'_>| self.windows.steps.at(w.step);
                 let predict = |w: &Window<'_>, (slope, intercept): (f64, f64)| {
                     slope * argument(0, w.step) + intercept
                 };
                 self.side_by_side(
                     |four| {
-                        let lines = regressions(four, four.map(at_ms), &mut places)?;
+                        let lines = regressions(four, four.map(at_ms), &mut places, largest)?;
                         Some(std::array::from_fn(|lane| predict(four[lane], lines[lane])))
                     },
                     |w| (w.count() >= 2).then(|| predict(w, regression(w, at_ms(w)))),
@@ -444,11 +446,19 @@ impl<'a> Walk<'a> {
             F::Resets => self.count_pairs(|at| self.is_reset(at)),
             F::AvgOverTime => match whole_sums(self.values) {
                 Some(sums) => self.over(|w| Some((sums[w.high] - sums[w.low]) / w.count() as f64)),
-                None => self.side_by_side(averages, |w| Some(average(w.own_values()))),
+                None => {
+                    let largest = largest_of_one_sign(self.values);
+                    let four = |four: [&Window<'_>; LANES]| averages(four, largest);
+                    self.side_by_side(four, |w| Some(average(w.own_values())))
+                }
             },
             F::SumOverTime => match whole_sums(self.values) {
                 Some(sums) => self.over(|w| Some(sums[w.high] - sums[w.low])),
-                None => self.side_by_side(totals, |w| Some(sum(w.own_values()))),
+                None => {
+                    let largest = largest_of_one_sign(self.values);
+                    let four = |four: [&Window<'_>; LANES]| totals(four, largest);
+                    self.side_by_side(four, |w| Some(sum(w.own_values())))
+                }
             },
             F::CountOverTime => self.over(|w| Some(w.count() as f64)),
             F::MinOverTime => self.extreme(|value, other| value < other),
