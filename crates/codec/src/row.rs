@@ -356,6 +356,44 @@ impl<'a> Row<'a> {
         take_value(&mut reader, old).map(Some)
     }
 
+    /// Calls `each` with slot and bits of the values of one word whose bits in `wanted` are set, in
+    /// order of slots. Other values are passed over, those behind the last one not looked at.
+    ///
+    /// # Errors
+    /// If the bytes are damaged in a way that shows.
+    pub fn for_each_of(
+        &self,
+        word: usize,
+        wanted: u64,
+        base: &[u64],
+        mut each: impl FnMut(usize, u64),
+    ) -> Result<(), DecodeError> {
+        if word >= self.slots.div_ceil(64) {
+            return Ok(());
+        }
+        let mut wanted = wanted & self.present_word(word);
+        if wanted == 0 {
+            return Ok(());
+        }
+        let (changed, mut reader) = self.word_values(word)?;
+        let mut left = changed;
+        while wanted != 0 {
+            let bit = wanted.trailing_zeros();
+            wanted &= wanted - 1;
+            let slot = 64 * word + bit as usize;
+            let old = base.get(slot).copied().unwrap_or(0);
+            if changed >> bit & 1 == 0 {
+                each(slot, old);
+                continue;
+            }
+            let before = (left & mask(bit)).count_ones();
+            reader.take(skip_values(reader.rest(), before)?)?;
+            left &= !mask(bit + 1);
+            each(slot, take_value(&mut reader, old)?);
+        }
+        Ok(())
+    }
+
     /// Calls `each` with slot and bits of every value, in order of slots.
     ///
     /// # Errors
@@ -459,6 +497,7 @@ mod tests {
             base in prop::collection::vec(odd_float(), 0..200),
             gone in prop::collection::vec((0usize..200, 0usize..150), 0..3),
             same in any::<bool>(),
+            pattern in any::<u64>(),
         ) {
             let mut values = Values::default();
             values.reset(row.len());
@@ -491,6 +530,16 @@ mod tests {
                 .map(|slot| (slot, values.bits[slot]))
                 .collect();
             prop_assert_eq!(some, want);
+            for word in 0..4 {
+                let wanted = pattern.rotate_left(word as u32);
+                let mut some = Vec::new();
+                view.for_each_of(word, wanted, &base, |slot, bits| some.push((slot, bits))).unwrap();
+                let want: Vec<_> = (64 * word..row.len().min(64 * word + 64))
+                    .filter(|&slot| values.has(slot) && wanted >> (slot % 64) & 1 == 1)
+                    .map(|slot| (slot, values.bits[slot]))
+                    .collect();
+                prop_assert_eq!(some, want);
+            }
             for slot in 0..row.len() + 3 {
                 let want = (slot < row.len() && values.has(slot)).then(|| values.bits[slot]);
                 prop_assert_eq!(view.get(slot, &base), Ok(want));
@@ -502,6 +551,9 @@ mod tests {
         fn damaged_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             if let Ok(row) = Row::new(&bytes) {
                 let _ = row.for_each(&[], |_, _| {});
+                for word in 0..4 {
+                    let _ = row.for_each_of(word, 0x5555_1234_8000_0001, &[3], |_, _| {});
+                }
                 for slot in 0..row.slots().min(200) {
                     let _ = row.get(slot, &[1, 2]);
                 }
