@@ -22,7 +22,8 @@ use super::tables::Tables;
 /// Values of a label in a page of the dictionary. A look-up decodes one page.
 pub(crate) const PAGE_VALUES: usize = 64;
 
-const HEAD_LEVEL: i32 = 9;
+/// Level 9 leaves 2 % less, and takes 12 MB for 0.6 MB where this takes one.
+const HEAD_LEVEL: i32 = 3;
 
 #[derive(Debug, Default)]
 struct Name {
@@ -176,22 +177,20 @@ impl IndexBuilder {
     /// all of them by id.
     fn series_by_value(&self, name: u32, ranks: &[u32]) -> Result<ByValue, BlockError> {
         let mut ends = vec![0u32; ranks.len()];
-        let mut everybody = Vec::new();
         let each_with = |visit: &mut dyn FnMut(u32, u32)| {
             let each = self.sets.each_with(name, visit);
             each.map_err(|_| UNREADABLE)
         };
-        each_with(&mut |id, value| {
-            ends[ranks[value as usize] as usize] += 1;
-            everybody.push(id);
-        })?;
+        each_with(&mut |_, value| ends[ranks[value as usize] as usize] += 1)?;
         let mut sum = 0;
         for end in &mut ends {
             // The start for now; filling moves it to the end.
             (sum, *end) = (sum + *end, sum);
         }
-        let mut ids = vec![0; everybody.len()];
+        let mut ids = vec![0; sum as usize];
+        let mut everybody = Vec::with_capacity(sum as usize);
         each_with(&mut |id, value| {
+            everybody.push(id);
             let at = &mut ends[ranks[value as usize] as usize];
             ids[*at as usize] = id;
             *at += 1;
