@@ -264,7 +264,7 @@ impl Block {
         select::label_values(&self.index, name, matchers, limit)
     }
 
-    /// Gives the memory that reading samples took back: for who reads all of them once.
+    /// Gives the memory that reading took back: for who reads all of them once.
     pub(crate) fn release(&self) {
         self.release_files();
         self.cache.forget(self.number);
@@ -272,6 +272,7 @@ impl Block {
 
     fn release_files(&self) {
         self.data.release();
+        self.index.release();
         self.linked.iter().for_each(FileReader::release);
     }
 
@@ -415,7 +416,6 @@ impl Block {
     pub(crate) fn rest(&self) {
         self.verified.clear();
         self.release_files();
-        self.index.release();
     }
 
     /// A page of a batch and its bytes; the caller knows that it is not empty.
