@@ -241,6 +241,20 @@ pub(crate) fn read_column<'a>(
     split_column(reader.take(length)?, header & 1 == 1, rows).map(Some)
 }
 
+/// The `member`th column that is there, of a page with lengths.
+fn strung_column(bytes: &[u8], rows: usize, member: usize) -> Result<(u128, &[u8]), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let mut left = member;
+    for _ in 0..PAGE_SLOTS {
+        match read_column(&mut reader, rows)? {
+            Some(found) if left == 0 => return Ok(found),
+            Some(_) => left -= 1,
+            None => {}
+        }
+    }
+    Err(DecodeError("member"))
+}
+
 /// A column's rows and encoded values; a partial one has a bitmap.
 fn split_column(column: &[u8], partial: bool, rows: usize) -> Result<(u128, &[u8]), DecodeError> {
     if !(1..=ROWS_MAX).contains(&rows) {
@@ -334,34 +348,15 @@ impl<'a> ChunkColumn<'a> {
         layout: Layout,
         member: usize,
     ) -> Result<ChunkColumn<'a>, DecodeError> {
-        if layout == Layout::Indexed {
-            let (of_column, values) = IndexedPage::parse(bytes)?.column(member, rows)?;
-            return Ok(ChunkColumn {
-                rows,
-                of_column,
-                values,
-            });
-        }
-        let mut reader = Reader::new(bytes);
-        let mut left = member;
-        for _ in 0..PAGE_SLOTS {
-            let header = reader.varint()?;
-            if header == 0 {
-                continue;
-            }
-            let length = usize::try_from(header >> 1).map_err(|_| DecodeError("length"))?;
-            let column = reader.take(length)?;
-            if left == 0 {
-                let (of_column, values) = split_column(column, header & 1 == 1, rows)?;
-                return Ok(ChunkColumn {
-                    rows,
-                    of_column,
-                    values,
-                });
-            }
-            left -= 1;
-        }
-        Err(DecodeError("member"))
+        let (of_column, values) = match layout {
+            Layout::Indexed => IndexedPage::parse(bytes)?.column(member, rows)?,
+            Layout::Strung => strung_column(bytes, rows, member)?,
+        };
+        Ok(ChunkColumn {
+            rows,
+            of_column,
+            values,
+        })
     }
 
     /// How many values it has.

@@ -12,9 +12,8 @@ use codec::row;
 use model::Labels;
 use storage::{Points, Samples, Series, StorageError};
 
-use super::chunk::ChunkHead;
 use super::group::late::LateValue;
-use super::group::{OpenWide, View};
+use super::group::{OpenWide, View, ViewChunk};
 use crate::histograms::HistogramRef;
 use crate::merge::{Mark, append, fill_starts, merge_tail};
 use crate::tombstones::{Interval, leave_out};
@@ -55,6 +54,13 @@ impl SharedView {
         })
     }
 
+    /// The timestamps of a chunk.
+    fn times_of(&self, at: usize) -> Result<&[i64], DecodeError> {
+        let chunk = &self.view.chunks[at];
+        let times = self.times[at].get_or_init(|| chunk.chunk.head.times(&chunk.bytes));
+        times.as_deref().map_err(|error| *error)
+    }
+
     /// What is deleted of a slot's samples in order.
     pub(crate) fn tombstones(&self, slot: u32) -> &[Interval] {
         self.view.tombstones.of(slot)
@@ -87,24 +93,13 @@ impl HeadSeries {
         } = &self.view.view;
         let max_ms = max_ms.min(*sealed_max_ms);
         let mut scratch = DecodeScratch::default();
-        for (chunk, times) in chunks.iter().zip(&self.view.times) {
+        for (at, chunk) in chunks.iter().enumerate() {
             let head = &chunk.chunk.head;
             if head.min_ms > max_ms || head.max_ms < min_ms {
                 continue;
             }
-            let times = times.get_or_init(|| head.times(&chunk.bytes)).as_ref();
-            let times = times.map_err(|error| *error)?;
             let from = Mark::of(out);
-            let range = (min_ms, max_ms);
-            read_chunk(
-                head,
-                &chunk.bytes,
-                self.slot,
-                times,
-                range,
-                &mut scratch,
-                out,
-            )?;
+            self.read_chunk(at, (min_ms, max_ms), &mut scratch, out)?;
             merge_tail(out, from);
         }
         Ok(())
@@ -209,33 +204,36 @@ impl HeadSeries {
     }
 }
 
-/// Adds the samples of a slot in a chunk, which ascend but for those with times of their own.
-fn read_chunk(
-    head: &ChunkHead,
-    bytes: &[u8],
-    slot: u32,
-    times: &[i64],
-    range: (i64, i64),
-    scratch: &mut DecodeScratch,
-    out: &mut Samples,
-) -> Result<(), DecodeError> {
-    let from = Mark::of(out);
-    head.read(bytes, slot as usize, times, range, scratch, out)?;
-    if head.side_count > 0 {
-        let side = head.side(bytes, slot)?;
-        add(side.times.into_iter().zip(side.values), range, out);
+impl HeadSeries {
+    /// Adds the samples in a chunk, which ascend but for those with times of their own.
+    fn read_chunk(
+        &self,
+        at: usize,
+        range: (i64, i64),
+        scratch: &mut DecodeScratch,
+        out: &mut Samples,
+    ) -> Result<(), DecodeError> {
+        let times = self.view.times_of(at)?;
+        let ViewChunk { chunk, bytes } = &self.view.view.chunks[at];
+        let (head, slot) = (&chunk.head, self.slot);
+        let from = Mark::of(out);
+        head.read(bytes, slot as usize, times, range, scratch, out)?;
+        if head.side_count > 0 {
+            let side = head.side(bytes, slot)?;
+            add(side.times.into_iter().zip(side.values), range, out);
+        }
+        let Some(extras) = head.extras(bytes)? else {
+            return Ok(());
+        };
+        if let Some(column) = extras.histograms(slot)? {
+            column.for_each(|at_ms, histogram| {
+                push_histogram(at_ms, histogram, range, from, out);
+            })?;
+        }
+        let starts = extras.starts(slot)?;
+        fill_starts(out, from, |ms| starts.at(ms));
+        Ok(())
     }
-    let Some(extras) = head.extras(bytes)? else {
-        return Ok(());
-    };
-    if let Some(column) = extras.histograms(slot)? {
-        column.for_each(|at_ms, histogram| {
-            push_histogram(at_ms, histogram, range, from, out);
-        })?;
-    }
-    let starts = extras.starts(slot)?;
-    fill_starts(out, from, |ms| starts.at(ms));
-    Ok(())
 }
 
 /// Adds float samples and merges them in.

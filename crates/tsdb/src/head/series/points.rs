@@ -10,7 +10,7 @@ use codec::floats::DecodeScratch;
 use codec::row;
 use storage::{Points, Samples, StorageError};
 
-use super::{HeadSeries, View, corrupt, read_chunk};
+use super::{HeadSeries, View, corrupt};
 use crate::merge::{Mark, merge_tail};
 use crate::picks::{are_alike, for_each_pick};
 
@@ -67,23 +67,13 @@ impl HeadSeries {
             if head.min_ms > max_ms || head.max_ms < min_ms {
                 continue;
             }
-            let times = shared.times[at].get_or_init(|| head.times(&chunk.bytes));
-            let times = times.as_ref().map_err(|error| *error)?;
             let from = Mark::of(out);
             let asked = head.max_ms.saturating_sub(head.min_ms) / points.step_ms.max(1);
             let is_dense = asked.saturating_mul(PICKED_DIVISOR) > head.rows as i64;
             if head.side_count > 0 || is_dense && !points.presence_only {
-                let range = (min_ms, max_ms);
-                read_chunk(
-                    head,
-                    &chunk.bytes,
-                    self.slot,
-                    times,
-                    range,
-                    &mut scratch,
-                    out,
-                )?;
+                self.read_chunk(at, (min_ms, max_ms), &mut scratch, out)?;
             } else {
+                let times = shared.times_of(at)?;
                 let seen = &times[..times.partition_point(|&ms| ms <= max_ms)];
                 let picked = shared.picked[at].get_or_init(|| Picked {
                     points: *points,
